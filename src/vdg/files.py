@@ -31,8 +31,8 @@ def replacing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
-        os.chmod(temporary, 0o644)
         yield Path(temporary)
+        os.chmod(temporary, 0o644)  # mkstemp's 0600 would keep the file from a team's shared cache
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
