@@ -1,0 +1,321 @@
+"""params.yaml: its schema, its validation, and the part of it that each stage runs on."""
+
+import difflib
+import hashlib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+
+from vdg.errors import InputError
+
+NAME = r"^[a-z0-9][a-z0-9-]*$"
+CODE = Path(__file__).parent
+
+
+def _to_float(value: Any) -> Any:
+    """YAML 1.1 reads 2e-4 as text and 1 as an integer; both are meant as numbers."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+e[-+]?\d+", value, re.IGNORECASE):
+        return float(value)
+    return value
+
+
+Float = Annotated[float, BeforeValidator(_to_float), Field(allow_inf_nan=False)]
+Rate = Annotated[Float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Names = Annotated[list[Annotated[str, Field(pattern=NAME)]], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class SyntheticSource(Section):
+    reader: Literal["synthetic"]
+    train_identities: Count
+    test_identities: Count
+    views: Annotated[int, Field(ge=2)]
+    seed: Annotated[int, Field(ge=0)]
+
+
+class Annotations(Section):
+    train: str | None = None
+    test: str | None = None
+
+
+class ArchiveSource(Section):
+    reader: Annotated[str, Field(pattern=NAME)]
+    archive: str
+    url: str | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    annotations: Annotations = Annotations()
+    pairs: str | None = None
+
+
+class Poses(Section):
+    split: Literal["official", "hold-out"]
+    hold_out_identities: Count = 100
+
+
+class Stage1(Section):
+    width: Count
+    depth: Annotated[int, Field(ge=1, le=8)]
+    widest: Count
+    steps: Count
+    batch_size: Count
+    learning_rate: Rate
+    flip: bool
+
+
+class Stage2(Stage1):
+    discriminator_width: Count
+    discriminator_levels: Annotated[int, Field(ge=1, le=6)]
+    discriminator_learning_rate: Rate
+    lambda_: Annotated[Float, Field(ge=0, alias="lambda")]
+
+
+class Evaluation(Section):
+    pairs: Annotated[int, Field(ge=10)]  # the ten splits of IS need one picture each
+    classifier: Literal["inception-2015", "efficientnet-lite0"]
+
+
+TAGS = {"(rendered)": SyntheticSource, "(archive)": ArchiveSource}
+
+
+def _source_tag(value: Any) -> str:
+    reader = value.get("reader") if isinstance(value, dict) else getattr(value, "reader", None)
+    return "(rendered)" if reader == "synthetic" else "(archive)"
+
+
+Source = Annotated[
+    Annotated[SyntheticSource, Tag("(rendered)")] | Annotated[ArchiveSource, Tag("(archive)")],
+    Discriminator(_source_tag),
+]
+
+
+class Dataset(Section):
+    height: Annotated[int, Field(ge=16)]
+    width: Annotated[int, Field(ge=16)]
+    source: Source
+    poses: Poses
+    stage1: Stage1
+    stage2: Stage2
+    evaluation: Evaluation
+
+    @model_validator(mode="after")
+    def _sizes_divide(self):
+        for stage in (self.stage1, self.stage2):
+            for side in (self.height, self.width):
+                if side % 2**stage.depth:
+                    raise ValueError(
+                        f"depth {stage.depth} needs a height and width divisible by "
+                        f"{2**stage.depth}, not {self.height} x {self.width}"
+                    )
+        if isinstance(self.source, SyntheticSource) and self.height != 2 * self.width:
+            raise ValueError("the renderer draws pictures twice as high as wide")
+        return self
+
+
+class Network(Section):
+    system: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    shared_encoders: bool = False
+
+
+class Variant(Section):
+    network: str
+    terms: Literal["l1", "mask-l1", "mask-l1+mask-ssim"]
+    mask_weight: Annotated[Float, Field(ge=0)] | None = None
+    about: str
+
+    @model_validator(mode="after")
+    def _weight_has_a_mask(self):
+        if (self.mask_weight is None) != (self.terms == "l1"):
+            raise ValueError("mask_weight goes with a masked term, and only with one")
+        return self
+
+
+class Params(Section):
+    datasets: Names
+    networks: Names
+    variants: Names
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    alpha: Annotated[Float, Field(ge=0, le=1)]
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    precision: Literal["fp32", "bf16"]
+    network: dict[Annotated[str, Field(pattern=NAME)], Network]
+    variant: dict[Annotated[str, Field(pattern=NAME)], Variant]
+    dataset: dict[Annotated[str, Field(pattern=NAME)], Dataset]
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, where YAML would silently keep the last."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise InputError(f"params.yaml: key {key!r} is given twice; keep one")
+        return super().construct_mapping(node, deep)
+
+
+def load(path) -> Params:
+    """Read and validate params.yaml as a whole.
+
+    Raises InputError: one line with the key, its value and what is allowed.
+    """
+    try:
+        raw = yaml.load(Path(path).read_text(), _Loader)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise InputError(f"{path} holds no keys: restore it with git checkout {path}")
+    try:
+        params = Params.model_validate(raw)
+    except ValidationError as error:
+        raise InputError(_one_line(error)) from None
+    _check_names(params)
+    return params
+
+
+def _one_line(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"] if part not in TAGS)
+    value, context = problem["input"], problem.get("ctx", {})
+    match problem["type"]:
+        case "missing":
+            return f"params.yaml: {key} is missing"
+        case "extra_forbidden":
+            *parents, name = problem["loc"]
+            known = _keys_at(parents)
+            close = difflib.get_close_matches(str(name), known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(known)}"
+            return f"params.yaml: {key} = {value!r}: unknown key; {hint}"
+        case "literal_error":
+            allowed = f"must be {context['expected']}"
+        case "string_pattern_mismatch":
+            allowed = f"must match {context['pattern']}"
+        case "value_error":
+            allowed = str(context["error"])
+        case _:
+            allowed = problem["msg"].removeprefix("Input ")
+    shown = "" if isinstance(value, dict) else f" = {value!r}"
+    return f"params.yaml: {key}{shown}: {allowed}"
+
+
+def _keys_at(location: list) -> list[str]:
+    """The keys that the schema allows at a place in params.yaml."""
+    model: Any = Params
+    for part in location:
+        if part in TAGS:
+            model = TAGS[part]
+        elif isinstance(model, type) and issubclass(model, Section):
+            names = {field.alias or name: field for name, field in model.model_fields.items()}
+            model = names[part].annotation
+        else:  # dict[str, Section]: the part is a name
+            model = get_args(model)[1]
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _check_names(params: Params) -> None:
+    for key in ("datasets", "networks", "variants"):
+        known = getattr(params, key[:-1])
+        listed = getattr(params, key)
+        for name in listed:
+            if name not in known:
+                raise InputError(
+                    f"params.yaml: {key} = {listed}: unknown {key[:-1]} {name!r}; "
+                    f"allowed: {', '.join(known)}"
+                )
+    for key in ("datasets", "networks", "variants", "seeds"):
+        listed = getattr(params, key)
+        if len(set(listed)) < len(listed):
+            raise InputError(f"params.yaml: {key} = {listed}: names one twice; list each once")
+    for name in params.variants:
+        network = params.variant[name].network
+        if network not in params.networks:
+            raise InputError(
+                f"params.yaml: variant.{name}.network = {network!r}: not trained; add it to "
+                f"networks ({params.networks}) or use one of those"
+            )
+    plugins = {
+        f"dataset.{k}.source.reader": ("data", d.source.reader) for k, d in params.dataset.items()
+    }
+    plugins |= {f"network.{k}.system": ("models", n.system) for k, n in params.network.items()}
+    for key, (folder, name) in plugins.items():
+        if not (CODE / folder / f"{name}.py").is_file():
+            raise InputError(
+                f"params.yaml: {key} = {name!r}: there is no src/vdg/{folder}/{name}.py"
+            )
+
+
+def resolve(params: Params) -> dict[str, dict]:
+    """What each run depends on, by file name: {"synthetic/stage2-full.json": {...}, ...}.
+
+    DVC compares these files, not params.yaml, so a change re-runs what it can change and no more.
+    The code of a reader or system enters as its hash, because params.yaml alone names the file.
+    """
+    files: dict[str, dict] = {}
+    hardware = {"device": params.device, "precision": params.precision}
+    for name in params.datasets:
+        dataset = params.dataset[name]
+        size = {"height": dataset.height, "width": dataset.width}
+        source = dataset.source.model_dump()
+        files[f"{name}/download.json"] = size | {
+            "source": source,
+            "code": _code("data", dataset.source.reader),
+        }
+        files[f"{name}/pose-heatmaps.json"] = dataset.poses.model_dump() | {"device": params.device}
+        files[f"{name}/evaluation.json"] = dataset.evaluation.model_dump() | hardware
+        for key in params.networks:
+            network = params.network[key].model_dump()
+            files[f"{name}/stage1-{key}.json"] = {
+                "network": network | {"code": _code("models", network["system"])},
+                "stage1": dataset.stage1.model_dump(),
+                **hardware,
+            }
+        for key in params.variants:
+            variant = params.variant[key]
+            loss: dict[str, Any] = {"terms": variant.terms}
+            if variant.mask_weight is not None:
+                loss["mask_weight"] = variant.mask_weight
+            if "mask-ssim" in variant.terms:
+                loss["alpha"] = params.alpha
+            files[f"{name}/stage2-{key}.json"] = {
+                "code": _code("models", params.network[variant.network].system),
+                "stage2": dataset.stage2.model_dump(by_alias=True),
+                "loss": loss,
+                **hardware,
+            }
+            files[f"{name}/network-{key}.json"] = {"network": variant.network}
+    files["report.json"] = {
+        "datasets": {
+            name: {
+                "split": params.dataset[name].poses.split,
+                "synthetic": params.dataset[name].source.reader == "synthetic",
+            }
+            for name in params.datasets
+        },
+        "networks": params.networks,
+        "variants": {k: params.variant[k].about for k in params.variants},
+        "seeds": params.seeds,
+    }
+    return files
+
+
+def _code(folder: str, name: str) -> str:
+    return hashlib.sha256((CODE / folder / f"{name}.py").read_bytes()).hexdigest()[:16]

@@ -1,0 +1,67 @@
+"""The losses of VDG, in the symbols of the paper.
+
+I_hat: generated image, I_b: target image, both (B, 3, H, W) in [-1, 1].
+M_b: mask of the target pose, (B, 1, H, W) in {0, 1}.
+Source: slides of Lakhal, Lanz, Cavallaro, ECCV 2018 workshops; what they leave open is in the
+README, "What the paper does not say".
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from vdg.metrics.ssim import ssim
+
+
+def l1(I_hat: Tensor, I_b: Tensor) -> Tensor:
+    """Mean absolute error over pixels and channels."""
+    return (I_hat - I_b).abs().mean()
+
+
+def mask_l1(I_hat: Tensor, I_b: Tensor, M_b: Tensor, w: float = 1.0) -> Tensor:
+    """L_1^mask = mean |I_hat - I_b| (1 + w M_b): divided by all pixels, not by the mask's area."""
+    return ((I_hat - I_b).abs() * (1 + w * M_b)).mean()
+
+
+def mask_ssim(I_hat: Tensor, I_b: Tensor, M_b: Tensor, w: float = 1.0) -> Tensor:
+    """L_SSIM^mask = 1 - SSIM(I_hat (1 + w M_b), I_b (1 + w M_b)).
+
+    The images are first mapped to [0, 1], so that the data range is 1 + w (2 at w = 1).
+    """
+    weight = 1 + w * M_b
+    return 1 - ssim((I_hat + 1) / 2 * weight, (I_b + 1) / 2 * weight, data_range=1 + w).mean()
+
+
+class ImageLoss:
+    """L_img of one variant: a weighted sum of reconstruction terms.
+
+    `l1` is VDG^L1. `masked` is alpha L_SSIM^mask + (1 - alpha) L_1^mask with the mask entering as
+    (1 + w M_b): alpha = 0 gives VDG^mask-L1, w = 1 the full VDG, w != 1 the weighted one.
+    """
+
+    def __init__(self, terms: str, alpha: float = 0.0, mask_weight: float = 1.0):
+        self.terms, self.alpha, self.w = terms, alpha, mask_weight
+
+    def __call__(self, I_hat: Tensor, I_b: Tensor, M_b: Tensor) -> dict[str, Tensor]:
+        """Returns the terms by name, and their weighted sum as `image`."""
+        if self.terms == "l1":
+            loss = l1(I_hat, I_b)
+            return {"l1": loss, "image": loss}
+        L_1 = mask_l1(I_hat, I_b, M_b, self.w)
+        if self.alpha == 0:
+            return {"mask_l1": L_1, "image": L_1}
+        L_SSIM = mask_ssim(I_hat, I_b, M_b, self.w)
+        L_img = self.alpha * L_SSIM + (1 - self.alpha) * L_1
+        return {"mask_l1": L_1, "mask_ssim": L_SSIM, "image": L_img}
+
+
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Binary cross-entropy of the discriminator's logits: half on real pairs, half on generated.
+
+    Source: Goodfellow et al., NeurIPS 2014; on patches, Isola et al., CVPR 2017.
+    """
+    return (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
+
+
+def adversarial_loss(fake: Tensor) -> Tensor:
+    """L_adv = -log D(fake), the non-saturating form of Goodfellow et al., NeurIPS 2014."""
+    return F.softplus(-fake).mean()

@@ -1,0 +1,99 @@
+"""Building blocks that the generators and discriminators of every system share."""
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Residual(nn.Module):
+    """x + two 3x3 convolutions of x: (B, C, H, W) -> (B, C, H, W).
+
+    The second convolution starts at zero, so that a deep stack starts as the identity and trains
+    without a normalisation layer (which would wash out the colours of a garment).
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+
+
+def level_widths(width: int, depth: int, widest: int) -> list[int]:
+    """Channels at full resolution and after each of `depth` halvings: doubled up to `widest`."""
+    return [min(width * 2**level, max(widest, width)) for level in range(depth + 1)]
+
+
+class Encoder(nn.Module):
+    """(B, in_channels, H, W) -> features at every level, finest first.
+
+    Level i has the resolution H / 2^i, W / 2^i and `widths[i]` channels.
+    """
+
+    def __init__(self, in_channels: int, widths: list[int]):
+        super().__init__()
+        self.stem = nn.Conv2d(in_channels, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(
+            nn.Sequential(nn.ReLU(), nn.Conv2d(a, b, 4, stride=2, padding=1), Residual(b))
+            for a, b in itertools.pairwise(widths)
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        features = [self.stem(x)]
+        for down in self.down:
+            features.append(down(features[-1]))
+        return features
+
+
+class Decoder(nn.Module):
+    """Bottleneck features and skip connections -> (B, out_channels, H, W).
+
+    widths: channels per level, finest first. skips: channels of the skip connection per level.
+    Upsampling is nearest-neighbour then a convolution: transposed convolutions leave a
+    checkerboard (Odena, Dumoulin, Olah, Distill 2016).
+    """
+
+    def __init__(self, widths: list[int], skips: list[int], out_channels: int):
+        super().__init__()
+        self.up = nn.ModuleList(
+            nn.Conv2d(b + skip, a, 3, padding=1)
+            for a, b, skip in zip(widths, widths[1:], skips, strict=False)
+        )
+        # at full resolution a residual block would cost as much as all the others together
+        self.refine = nn.ModuleList(
+            Residual(a) if level else nn.Identity() for level, a in enumerate(widths[:-1])
+        )
+        self.out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor, skips: list[Tensor]) -> Tensor:
+        for up, refine, skip in reversed(list(zip(self.up, self.refine, skips, strict=False))):
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = refine(up(F.relu(torch.cat([x, skip], 1))))
+        return self.out(F.relu(x))
+
+
+class PatchDiscriminator(nn.Module):
+    """Logits of "real" for overlapping patches: (B, C, H, W) -> (B, 1, h, w).
+
+    The 4x4 stride-2 convolutions with LeakyReLU of pix2pix (Isola et al., CVPR 2017).
+    """
+
+    def __init__(self, in_channels: int, width: int, levels: int):
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = in_channels
+        for level in range(levels):
+            out = min(width * 2**level, 8 * width)
+            layers += [nn.Conv2d(channels, out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+            channels = out
+        layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(channels, 1, 3, padding=1))
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.layers(torch.cat(inputs, 1))

@@ -1,0 +1,76 @@
+"""Poses: 18 joints, their heat maps P and the pose mask M.
+
+Key points are (y, x) pixel coordinates, -1 where a joint was not found, in OpenPose's order.
+Lengths are given at a height of 128 pixels and scale with the height of the picture.
+"""
+
+import numpy as np
+import torch
+from scipy import ndimage
+from skimage import draw
+
+JOINTS = (
+    *("nose", "neck", "right shoulder", "right elbow", "right wrist"),
+    *("left shoulder", "left elbow", "left wrist", "right hip", "right knee", "right ankle"),
+    *("left hip", "left knee", "left ankle", "right eye", "left eye", "right ear", "left ear"),
+)
+MIRRORED = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)
+"""Where each joint of a mirrored picture is found: left and right change places."""
+
+TORSO = (2, 5, 8, 11)
+"""The shoulders and hips: a picture is valid for training and scoring when all four are found."""
+
+SKELETON = (
+    *((1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10)),
+    *((1, 11), (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17)),
+)
+MASK_PAIRS = (*SKELETON, (1, 16), (1, 17), (2, 8), (5, 11), (8, 11), (16, 17))
+"""The 23 pairs that the pose mask of PG2 and Def-GAN joins."""
+
+HEAT_MAP_SIGMA = 6.0
+MASK_RADIUS = 4.0
+MASK_CLOSING = 5
+
+
+def heat_maps(keypoints: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Gaussian heat maps P (Siarohin et al., CVPR 2018).
+
+    keypoints: (B, 18, 2), (y, x) in pixels, negative = missing.
+    Returns (B, 18, height, width) in [0, 1]: peak 1 at the joint, a zero map where it is missing.
+    """
+    keypoints = keypoints.to(torch.float32)
+    scale = 2 * (HEAT_MAP_SIGMA * height / 128) ** 2
+    rows = torch.arange(height, device=keypoints.device, dtype=torch.float32)
+    columns = torch.arange(width, device=keypoints.device, dtype=torch.float32)
+    found = (keypoints >= 0).all(-1, keepdim=True)
+    # a Gaussian of two variables is the product of two Gaussians of one
+    along_y = torch.exp(-((rows - keypoints[..., :1]) ** 2) / scale) * found
+    along_x = torch.exp(-((columns - keypoints[..., 1:]) ** 2) / scale)
+    return along_y.unsqueeze(-1) * along_x.unsqueeze(-2)
+
+
+def pose_mask(keypoints: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Pose mask M in Def-GAN's form (Siarohin et al., CVPR 2018).
+
+    A disc on every found joint and a bar between the joints of each pair, closed with a square.
+
+    keypoints: (18, 2), (y, x) in pixels, negative = missing. Returns bool (height, width).
+    """
+    scale = height / 128
+    radius = MASK_RADIUS * scale
+    mask = np.zeros((height, width), bool)
+    found = (keypoints >= 0).all(-1)
+    joints = keypoints.astype(float)
+    for a, b in MASK_PAIRS:
+        along = joints[b] - joints[a]
+        length = np.hypot(*along)
+        if found[a] and found[b] and length > 0:
+            across = np.array([-along[1], along[0]]) / length * radius
+            corners = np.array([joints[a] + across, joints[b] + across])
+            corners = np.concatenate([corners, [joints[b] - across, joints[a] - across]])
+            mask[draw.polygon(*corners.T, mask.shape)] = True
+    for joint in joints[found]:
+        mask[draw.disk(joint, radius, shape=mask.shape)] = True
+    size = max(1, round(MASK_CLOSING * scale) | 1)
+    grown = ndimage.maximum_filter(mask, size, mode="constant", cval=False)
+    return ndimage.minimum_filter(grown, size, mode="constant", cval=True)

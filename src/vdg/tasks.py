@@ -1,0 +1,74 @@
+"""What the two stages optimise, for any system's networks."""
+
+import torch
+from torch import Tensor, nn
+
+from vdg.batches import Batch
+from vdg.losses import ImageLoss, adversarial_loss, discriminator_loss, l1
+
+
+def adam(module: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    """Adam with beta_1 = .5, the setting of PG2, Def-GAN and the author's later code."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return torch.optim.Adam(parameters, lr=learning_rate, betas=(0.5, 0.999), fused=True)
+
+
+class Reconstruction:
+    """Stage I: || I_b^R - I_b ||_1, unmasked, no adversary."""
+
+    def __init__(self, generator: nn.Module, learning_rate: float):
+        self.generator = generator
+        self.modules = nn.ModuleDict({"generator": generator})
+        self.optimizers = {"generator": adam(generator, learning_rate)}
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        loss = l1(self.generator(batch.I_a, batch.P_a, batch.P_b), batch.I_b)
+        _step(self.optimizers["generator"], loss)
+        return {"l1": loss.detach()}
+
+
+class Refinement:
+    """Stage II: L_adv + lambda L_img; one step of the discriminator per step of the generator."""
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        image_loss: ImageLoss,
+        *,
+        lambda_: float,
+        learning_rate: float,
+        discriminator_learning_rate: float,
+    ):
+        self.generator, self.discriminator = generator, discriminator
+        self.image_loss, self.lambda_ = image_loss, lambda_
+        self.modules = nn.ModuleDict({"generator": generator, "discriminator": discriminator})
+        self.optimizers = {
+            "generator": adam(generator, learning_rate),
+            "discriminator": adam(discriminator, discriminator_learning_rate),
+        }
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        I_hat = self.generator(batch.I_a, batch.P_a, batch.P_b)
+
+        D = self.discriminator
+        real = D(batch.I_a, batch.P_b, batch.I_b)
+        fake = D(batch.I_a, batch.P_b, I_hat.detach())
+        L_D = discriminator_loss(real, fake)
+        _step(self.optimizers["discriminator"], L_D)
+
+        D.requires_grad_(False)  # its gradient would be computed for nothing
+        L_adv = adversarial_loss(D(batch.I_a, batch.P_b, I_hat))
+        D.requires_grad_(True)
+        with torch.autocast(I_hat.device.type, enabled=False):
+            terms = self.image_loss(I_hat, batch.I_b, batch.M_b)
+        _step(self.optimizers["generator"], L_adv + self.lambda_ * terms["image"])
+
+        losses = {"discriminator": L_D, "adversarial": L_adv} | terms
+        return {name: loss.detach() for name, loss in losses.items()}
+
+
+def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()

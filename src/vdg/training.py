@@ -1,0 +1,177 @@
+"""One training loop for every stage of every system: it knows steps, not networks."""
+
+import io
+import itertools
+import math
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from vdg.errors import InputError
+from vdg.files import write_bytes
+
+
+class Task(Protocol):
+    """What is trained. `update` takes one optimisation step and returns its losses, detached."""
+
+    modules: nn.ModuleDict
+    optimizers: dict[str, torch.optim.Optimizer]
+
+    def update(self, batch: Any) -> dict[str, Tensor]: ...
+
+
+class InterruptedTraining(Exception):
+    """The run was asked to stop; its checkpoint is written."""
+
+    def __init__(self, signum: int):
+        self.exit_code = 128 + signum
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+
+
+def learning_rate_factor(step: int, steps: int, decay: float) -> float:
+    """1, then falling linearly to 0 over the last `decay` share of the steps (as pix2pix does)."""
+    left = (steps - step) / steps
+    return min(1.0, left / decay) if decay else 1.0
+
+
+def train(
+    task: Task,
+    batch_at: Callable[[int], Any],  # the batch of a step, a function of the step alone
+    *,
+    steps: int,
+    scratch: Path,  # checkpoints; belongs to this configuration and inputs alone
+    decay: float = 0.5,  # last share of the steps in which the learning rate falls to zero
+    device: torch.device | str = "cpu",
+    precision: str = "fp32",  # or "bf16": autocast of the forward passes
+    log_every: int = 20,  # steps per row of the losses
+    checkpoint_every: int = 500,  # steps
+    label: str = "train",  # of the progress bar
+) -> list[dict[str, float]]:
+    """Train to the last step, going on from a checkpoint in `scratch` if there is one.
+
+    Returns one row per `log_every` steps: `step` and the mean of each loss since the last row.
+    Raises InputError when a loss is not finite, InterruptedTraining after SIGINT or SIGTERM.
+    """
+    for module in task.modules.values():
+        module.train().to(device, memory_format=torch.channels_last)
+    base_rates = {k: [g["lr"] for g in o.param_groups] for k, o in task.optimizers.items()}
+    start, rows = _resume(task, scratch, device)
+    autocast = torch.autocast(
+        torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"
+    )
+    sums: dict[str, Tensor] = {}
+    with (
+        _stop_signal() as stopped,
+        tqdm(
+            total=steps, initial=start, desc=label, unit="step", disable=None, mininterval=1
+        ) as bar,
+    ):
+        for step in range(start, steps):
+            factor = learning_rate_factor(step, steps, decay)
+            for key, optimizer in task.optimizers.items():
+                for group, rate in zip(optimizer.param_groups, base_rates[key], strict=True):
+                    group["lr"] = rate * factor
+            batch = batch_at(step)
+            with autocast:
+                losses = task.update(batch)
+            # sums stay on the device: reading a loss at every step would stall a GPU
+            sums = {k: v.float() + sums.get(k, 0.0) for k, v in losses.items()}
+            done = step + 1
+            if done % log_every == 0 or done == steps:
+                since = (done - 1) % log_every + 1
+                rows.append({"step": done} | {k: float(v) / since for k, v in sums.items()})
+                sums = {}
+                _require_finite(rows[-1], scratch)
+                bar.set_postfix({k: f"{v:.3f}" for k, v in rows[-1].items() if k != "step"})
+            bar.update()
+            # only where the sums are empty: a checkpoint then holds all there is to know
+            if done % log_every == 0 and (
+                stopped or done // checkpoint_every > (done - log_every) // checkpoint_every
+            ):
+                _save(task, scratch, done, rows)
+                if stopped:
+                    raise InterruptedTraining(stopped[0])
+    return rows
+
+
+def _require_finite(row: dict[str, float], scratch: Path) -> None:
+    bad = [name for name, value in row.items() if not math.isfinite(value)]
+    if bad:
+        last = next(iter(_checkpoints(scratch)), None)
+        raise InputError(
+            f"training diverged before step {row['step']}: {', '.join(bad)} is not finite; lower "
+            f"the learning rate. Last good checkpoint: {last or 'none'}"
+        )
+
+
+@contextmanager
+def _stop_signal():
+    """A list that receives SIGINT or SIGTERM, so that a step is never cut in two."""
+    stopped: list[int] = []
+
+    def note(signum, _frame):
+        if stopped:  # asked twice: at once
+            raise KeyboardInterrupt
+        stopped.append(signum)
+        print("stopping after a checkpoint; again to stop at once", file=sys.stderr)
+
+    old = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for signum, handler in old.items():
+            signal.signal(signum, handler)
+
+
+def _checkpoints(scratch: Path) -> list[Path]:
+    return sorted(scratch.glob("step-*.pt"), reverse=True)
+
+
+def _save(task: Task, scratch: Path, step: int, rows: list[dict[str, float]]) -> None:
+    state = {
+        "step": step,
+        "rows": rows,
+        "modules": {k: m.state_dict() for k, m in task.modules.items()},
+        "optimizers": {k: o.state_dict() for k, o in task.optimizers.items()},
+        "rng": torch.get_rng_state(),
+    }
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_bytes(scratch / f"step-{step:08d}.pt", buffer.getvalue())
+    for old in _checkpoints(scratch)[2:]:  # two, in case the newest is damaged
+        old.unlink()
+
+
+def _resume(task: Task, scratch: Path, device) -> tuple[int, list[dict[str, float]]]:
+    for path in _checkpoints(scratch):
+        try:
+            state = torch.load(path, map_location=device, weights_only=True)
+            step, rows = state["step"], state["rows"]
+        except Exception as error:  # torch.load has no one exception for a damaged file
+            warnings.warn(f"{path} is damaged ({error}); set aside", stacklevel=2)
+            path.rename(path.with_suffix(".damaged"))
+            continue
+        for key, module in task.modules.items():
+            module.load_state_dict(state["modules"][key])
+        for key, optimizer in task.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][key])
+        torch.set_rng_state(state["rng"].cpu())
+        print(f"resuming {path} at step {step}", file=sys.stderr)
+        return step, rows
+    return 0, []
+
+
+def write_losses(path, rows: list[dict[str, float]]) -> None:
+    """Write the rows of `train` as CSV: step, then one column per loss."""
+    names = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
+    lines = [",".join(names)]
+    lines += [",".join(f"{row[n]:.6g}" for n in names) for row in rows]
+    write_bytes(path, ("\n".join(lines) + "\n").encode())
