@@ -1,0 +1,114 @@
+"""The key-point and pair files that Def-GAN introduced and later systems share.
+
+Key points: header `name:keypoints_y:keypoints_x`, then a name and two lists of 18 integers; rows
+and columns in pixels, -1 where a joint is missing. Pairs: header `from,to`, then two names.
+"""
+
+import json
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from vdg.errors import InputError
+from vdg.files import write_bytes
+
+JOINTS = 18  # OpenPose's COCO order
+KEYPOINTS_HEADER = "name:keypoints_y:keypoints_x"
+PAIRS_HEADER = "from,to"
+LARGEST = np.iinfo(np.int16).max
+
+
+def read_keypoints(path: Path) -> dict[str, np.ndarray]:
+    """Read the key points of each image: int16, (18, 2) as (y, x), -1 = missing; in file order.
+
+    Raises InputError, with file and line, for anything but the published form.
+    """
+    keypoints, lines = {}, {}
+    for number, line in _rows(path, KEYPOINTS_HEADER):
+        where = f"{path}, line {number}"
+        name, _, lists = line.partition(":")
+        ys, _, xs = lists.partition(":")
+        if not name or not xs:
+            raise InputError(f"{where}: expected {KEYPOINTS_HEADER}, found {line[:60]!r}")
+        if name in lines:
+            raise InputError(f"{where}: {name} is on line {lines[name]} already: remove one")
+        y, x = _joints(ys, f"{where}, keypoints_y"), _joints(xs, f"{where}, keypoints_x")
+        for joint, (row, column) in enumerate(zip(y, x, strict=True)):
+            if (row < 0) != (column < 0):
+                raise InputError(
+                    f"{where}: joint {joint} is y {row}, x {column}: a missing joint is -1 in both"
+                )
+        lines[name] = number
+        keypoints[name] = np.array([y, x], np.int16).T
+    return keypoints
+
+
+def write_keypoints(path: Path, names: Iterable[str], keypoints: Iterable[np.ndarray]) -> None:
+    """Write key points, each (18, 2) as (y, x), in the form that `read_keypoints` reads."""
+    rows = [KEYPOINTS_HEADER]
+    for name, joints in zip(names, keypoints, strict=True):
+        y, x = np.asarray(joints).T.tolist()
+        rows.append(f"{name}: {y}: {x}")
+    write_bytes(path, ("\n".join(rows) + "\n").encode())
+
+
+def read_pairs(path: Path) -> list[tuple[str, str]]:
+    """Read the (source, target) names of each pair, in file order.
+
+    Raises InputError, with file and line, for anything but the published form.
+    """
+    pairs = []
+    for number, line in _rows(path, PAIRS_HEADER):
+        names = tuple(line.split(","))
+        if len(names) != 2 or not all(names):
+            raise InputError(f"{path}, line {number}: expected {PAIRS_HEADER}, found {line[:60]!r}")
+        if names[0] == names[1]:
+            raise InputError(f"{path}, line {number}: {names[0]} is paired with itself: remove it")
+        pairs.append(names)
+    return pairs
+
+
+def check_names(names: Iterable[str], known: Collection[str], what: str) -> None:
+    """Raise InputError where `names` has some that are not `known`; `what` says whose they are.
+
+    known: a set or dict, as each name is looked up.
+    """
+    unknown = [name for name in dict.fromkeys(names) if name not in known]
+    if unknown:
+        listed = ", ".join(unknown[:3]) + (", ..." if unknown[3:] else "")
+        raise InputError(f"{what}: {len(unknown)} names without an image: {listed}")
+
+
+def _rows(path, header):
+    """Yield the number and the text of each line after the header."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; check the path") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}, line {line}: not UTF-8 text: get the file again") from error
+    first, *rows = text.removesuffix("\n").split("\n")
+    if first != header:
+        raise InputError(f"{path}, line 1: expected the header {header}, found {first[:60]!r}")
+    if not rows:
+        raise InputError(f"{path} holds the header alone: get the file again")
+    yield from enumerate(rows, 2)
+
+
+def _joints(text, where):
+    """Parse one list of 18 coordinates."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = None
+    if not isinstance(values, list):
+        raise InputError(f"{where}: expected a list of {JOINTS} integers, found {text[:60]!r}")
+    if len(values) != JOINTS:
+        raise InputError(f"{where}: expected {JOINTS} integers, found {len(values)} values")
+    for value in values:
+        if type(value) is not int or not -1 <= value <= LARGEST:  # bool is an int, too
+            found = json.dumps(value)
+            raise InputError(f"{where}: expected pixels or -1 for missing, found {found}")
+    return values

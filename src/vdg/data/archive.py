@@ -1,0 +1,212 @@
+"""Data sets as their authors ship them: a zip file or an extracted folder, read in place."""
+
+import io
+import lzma
+import os
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import requests
+from PIL import Image
+from tqdm import tqdm
+
+from vdg import files
+from vdg.errors import InputError
+
+TIMEOUT = 60  # seconds without a byte after which a download counts as broken
+UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile)
+UNREADABLE += (zlib.error, lzma.LZMAError)
+UNDECODABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+
+
+def locate(path: Path, *, url: str | None, sha256: str | None, help: str) -> Path:
+    """Return `path`, a local archive or extracted folder, after downloading it where needed.
+
+    url: where to download the archive from if `path` does not exist; requires `sha256`.
+    sha256: expected hash of the archive in hexadecimal; a folder is not checked.
+    help: how to get the data set by hand; "{path}" in it stands for `path`.
+
+    Raises InputError for another hash, a download that does not finish, or nothing to return.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return path
+    if path.exists():
+        if sha256:
+            _verify(path, sha256, "get the archive again, or correct sha256")
+        return path
+    if not url:
+        raise InputError(f"{path} does not exist: {help.replace('{path}', str(path))}")
+    if not re.fullmatch("[0-9a-fA-F]{64}", sha256 or ""):
+        raise InputError(f"sha256 is {sha256!r}: to download {url}, set it to 64 hex digits")
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _download(url, part)
+        _verify(part, sha256, "correct sha256, or delete the file to download it again")
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(f"cannot write {part}: {error.strerror or error}") from error
+    return path
+
+
+def _verify(path, expected, remedy):
+    try:
+        found = files.sha256(path)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    if found != expected.lower():
+        raise InputError(f"{path} has sha256 {found}, expected {expected}: {remedy}")
+
+
+def _download(url, part):
+    """Download `url` to `part`, going on from the bytes that are there."""
+    furthest = _size(part)
+    while True:
+        try:
+            return _receive(url, part)
+        except requests.HTTPError as error:
+            raise InputError(f"cannot download: {error}; check the url") from error
+        except (
+            requests.ConnectionError,
+            requests.Timeout,
+            requests.exceptions.ChunkedEncodingError,
+        ) as error:
+            if _size(part) <= furthest:  # a break that brought nothing new: give up
+                raise InputError(
+                    f"{url} broke off after {_size(part)} bytes ({error}); run again to resume"
+                ) from error
+            furthest = _size(part)
+        except requests.RequestException as error:
+            raise InputError(f"cannot download {url}: {error}; check the url") from error
+
+
+def _receive(url, part):
+    """Make one request for what `part` lacks and append what arrives."""
+    start = _size(part)
+    headers = {"Accept-Encoding": "identity"}  # bytes on the wire are bytes of the file
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        sent = response.headers.get("Content-Range", "")
+        if response.status_code == 416:  # nothing beyond `start`
+            if sent.endswith(f"/{start}"):
+                return
+            part.unlink()  # longer than the file: not ours
+            return _receive(url, part)
+        response.raise_for_status()
+        resumed = response.status_code == 206 and sent.startswith(f"bytes {start}-")
+        start = start if resumed else 0  # a server without Range sends all of it again
+        length = response.headers.get("Content-Length")
+        total = start + int(length) if length else None
+        bar = tqdm(desc=part.stem, initial=start, total=total, unit="B", unit_scale=True)
+        with bar, open(part, "ab" if resumed else "wb") as file:
+            for chunk in response.iter_content(1 << 16):
+                bar.update(file.write(chunk))
+
+
+def _size(path):
+    return path.stat().st_size if path.exists() else 0
+
+
+class Archive:
+    """The files of a zip archive or of an extracted folder; nothing is extracted to disk.
+
+    members: relative names with forward slashes, sorted; without what operating systems add.
+
+    Raises InputError for what is neither a folder nor a whole zip file, for encrypted archives,
+    for names that occur twice and for names that point outside of the archive.
+    """
+
+    def __init__(self, root: Path):
+        self.root = Path(root)
+        self._zip = None
+        try:
+            if self.root.is_dir():
+                names = [self._relative(path) for path in _walk(self.root)]
+            else:
+                self._zip = zipfile.ZipFile(self.root)
+                names = [self._checked(info) for info in self._zip.infolist()]
+        except UNREADABLE as error:
+            message = f"{self.root} is not a whole zip file or a folder ({error}): get it again"
+            raise InputError(message) from error
+        self.members = sorted(name for name in names if not _is_clutter(name))
+        for name, following in zip(self.members, self.members[1:], strict=False):
+            if name == following:
+                raise InputError(f"{self.root} holds {name} twice: get the archive again")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._zip is not None:
+            self._zip.close()
+
+    def _relative(self, path):
+        if path.is_symlink() and path.is_dir():  # linked files are welcome, loops are not
+            raise InputError(f"{path} is a link to a folder: put the folder itself there")
+        return path.relative_to(self.root).as_posix()
+
+    def _checked(self, info):
+        name = info.filename
+        link = stat.S_ISLNK(info.external_attr >> 16)
+        if link or name.startswith("/") or "\\" in name or ".." in name.split("/"):
+            what = "is a symbolic link" if link else "points outside of the archive"
+            raise InputError(f"{self.root}: entry {name!r} {what}: get the archive again")
+        if info.flag_bits & 1:
+            raise InputError(
+                f"{self.root}: {name} is encrypted: unpack the archive with the password that"
+                " the data set's authors give and set the path to the folder"
+            )
+        return name
+
+    def found(self) -> str:
+        """Describe the contents in a few words, for error messages."""
+        folders = sorted({name.rpartition("/")[0] or name for name in self.members})
+        return ", ".join(folders[:3]) + (", ..." if folders[3:] else "") or "nothing"
+
+    def image(self, member: str, height: int, width: int) -> np.ndarray:
+        """Decode a JPEG or PNG: uint8, (height, width, 3), RGB.
+
+        Raises InputError where it cannot be read or decoded, or has another mode or size.
+        """
+        where = f"{self.root}: {member}"
+        try:
+            data = self._zip.read(member) if self._zip else (self.root / member).read_bytes()
+        except UNREADABLE as error:
+            raise InputError(f"{where} is corrupt ({error}): get the archive again") from error
+        try:
+            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
+                if (picture.mode, picture.size) != ("RGB", (width, height)):
+                    raise InputError(
+                        f"{where} is {picture.mode}, {picture.height} high, {picture.width} wide;"
+                        f" expected RGB, {height} high, {width} wide"
+                    )
+                picture.load()
+                return np.asarray(picture)
+        except UNDECODABLE as error:
+            reason = str(error).split(" <")[0]  # without a memory address
+            raise InputError(f"{where} is no JPEG or PNG image ({reason}): replace it") from error
+
+    def images(self, members: Sequence[str], height: int, width: int, what: str) -> np.ndarray:
+        """Decode `members` behind a progress bar named `what`: uint8, (N, height, width, 3)."""
+        images = np.empty((len(members), height, width, 3), np.uint8)
+        for index, member in enumerate(tqdm(members, desc=what, unit="image")):
+            images[index] = self.image(member, height, width)
+        return images
+
+
+def _walk(root):
+    for folder, folders, names in os.walk(root):
+        for name in names + [name for name in folders if (Path(folder) / name).is_symlink()]:
+            yield Path(folder) / name
+
+
+def _is_clutter(name):
+    *folders, base = name.split("/")  # base is empty for a directory entry
+    return base in ("", "Thumbs.db", "desktop.ini") or base[0] == "." or "__MACOSX" in folders

@@ -1,0 +1,117 @@
+"""Key points for pictures without published ones: torchvision's Keypoint R-CNN.
+
+The published files come from OpenPose; another estimator finds other joints, so that results on
+its key points are near, not equal to, results on the published ones.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torchvision.models.detection import KeypointRCNN, KeypointRCNN_ResNet50_FPN_Weights
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.ops import FrozenBatchNorm2d
+from tqdm import tqdm
+
+from vdg.errors import InputError
+from vdg.files import sha256
+
+WEIGHTS = KeypointRCNN_ResNet50_FPN_Weights.COCO_V1
+# A crop shows a person by construction: detections above even odds are enough.
+PERSON_SCORE = 0.5
+# Scores of key points are logits of the heat map's peak; Detectron draws those above 2.
+KEYPOINT_SCORE = 2.0
+# COCO's persons are larger than re-identification crops: 128 px become 512, 256 px too.
+NETWORK_HEIGHT = 512
+
+# COCO's index of each OpenPose joint (nose, neck, right arm, left arm, right leg, left leg, eyes,
+# ears; right before left). The neck, which COCO lacks, is filled in afterwards.
+LEFT_SHOULDER, RIGHT_SHOULDER, NECK = 5, 6, 1
+OPENPOSE = [0, 0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
+
+
+def coco_to_openpose(keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Turn COCO's 17 joints into OpenPose's 18, with the neck in the middle of the shoulders.
+
+    keypoints: float, (N, 17, 2) as (x, y) in pixels, where pixel i spans [i, i + 1).
+    visible: bool, (N, 17); the neck is missing when a shoulder is.
+
+    Returns int16, (N, 18, 2) as (y, x), -1 = missing.
+    """
+    joints, found = keypoints[:, OPENPOSE], visible[:, OPENPOSE]
+    shoulders = [LEFT_SHOULDER, RIGHT_SHOULDER]
+    joints[:, NECK] = keypoints[:, shoulders].mean(axis=1)
+    found[:, NECK] = visible[:, shoulders].all(axis=1)
+    return np.where(found[..., None], np.floor(joints[..., ::-1]), -1).astype(np.int16)
+
+
+def load_network(height: int, width: int, device="cpu") -> torch.nn.Module:
+    """Build the network for pictures of one size, with torchvision's COCO weights.
+
+    Raises InputError where the weights are neither in torch hub's folder nor to be had online.
+    """
+    weights = torch.load(_weights_file(), map_location="cpu", weights_only=True)
+    return build_network(height, width, weights).to(device).eval()
+
+
+def build_network(height: int, width: int, weights: dict | None = None) -> KeypointRCNN:
+    """Build torchvision's keypointrcnn_resnet50_fpn, which enlarges its input to 512 px height."""
+    norm = partial(FrozenBatchNorm2d, eps=0.0)  # as COCO_V1 was trained
+    scale = NETWORK_HEIGHT / height
+    network = KeypointRCNN(
+        resnet_fpn_backbone(backbone_name="resnet50", weights=None, norm_layer=norm),
+        num_classes=2,
+        min_size=round(min(height, width) * scale),
+        max_size=round(max(height, width) * scale),
+        box_detections_per_img=1,  # the person with the highest score
+    )
+    if weights is not None:
+        network.load_state_dict(weights)
+    return network
+
+
+def _weights_file():
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    file = folder / Path(WEIGHTS.url).name
+    prefix = file.stem.rpartition("-")[2]
+    try:
+        if not file.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(WEIGHTS.url, file, hash_prefix=prefix)
+        problem = "" if sha256(file).startswith(prefix) else "that file has another hash"
+    except (OSError, RuntimeError) as error:
+        problem = f"download from {WEIGHTS.url} failed: {error}"
+    if problem:
+        raise InputError(
+            f"the pose estimator needs {file.name} (sha256 begins {prefix}) in {folder}, but"
+            f" {problem}; put it there, or set `annotations` to the published key-point CSV files"
+        )
+    return file
+
+
+@torch.inference_mode()
+def estimate(images, device="cpu", network=None, batch: int = 16) -> np.ndarray:
+    """Estimate the key points of the most certain person in each picture.
+
+    images: uint8, (N, H, W, 3), RGB; array or tensor.
+    network: takes a list of float (3, H, W) in [0, 1] and returns a dict of boxes' "scores" (D,),
+        "keypoints" (D, 17, 3) and "keypoints_scores" (D, 17) for each; default `load_network`.
+
+    Returns int16, (N, 18, 2) as (y, x) in OpenPose order; -1 = missing; all -1 without a person.
+    """
+    _, height, width, _ = images.shape
+    network = load_network(height, width, device) if network is None else network
+    keypoints = np.zeros((len(images), 17, 2))
+    visible = np.zeros((len(images), 17), bool)
+    for start in tqdm(range(0, len(images), batch), desc="key points", unit="batch"):
+        pixels = torch.as_tensor(images[start : start + batch]).to(device)
+        found = network(list(pixels.permute(0, 3, 1, 2).float() / 255))
+        for index, persons in enumerate(found, start):
+            if len(persons["scores"]) == 0 or persons["scores"].max() < PERSON_SCORE:
+                continue
+            best = persons["scores"].argmax()
+            keypoints[index] = persons["keypoints"][best, :, :2].cpu()
+            visible[index] = (persons["keypoints_scores"][best] >= KEYPOINT_SCORE).cpu()
+    # the network may place a joint on, or just beyond, the far edge
+    return coco_to_openpose(np.clip(keypoints, 0, [width - 1, height - 1]), visible)

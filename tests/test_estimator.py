@@ -1,0 +1,103 @@
+"""The pose estimator, with a stand-in for its network."""
+
+import numpy as np
+import pytest
+import torch
+
+from vdg.data import estimator
+from vdg.data.estimator import KEYPOINT_SCORE, PERSON_SCORE, coco_to_openpose, estimate
+from vdg.errors import InputError
+
+COCO = estimator.WEIGHTS.meta["keypoint_names"]
+OPENPOSE = ["nose", "neck"]
+OPENPOSE += [f"{s}_{j}" for s in ("right", "left") for j in ("shoulder", "elbow", "wrist")]
+OPENPOSE += [f"{s}_{j}" for s in ("right", "left") for j in ("hip", "knee", "ankle")]
+OPENPOSE += [f"{s}_{j}" for j in ("eye", "ear") for s in ("right", "left")]
+
+
+def test_order():
+    coco = np.array([[(index + 0.9, 20 + index) for index in range(17)]])
+    joints = coco_to_openpose(coco, np.ones((1, 17), bool))
+    assert joints.dtype == np.int16
+    assert joints.shape == (1, 18, 2)
+    for name, (y, x) in zip(OPENPOSE, joints[0].tolist(), strict=True):
+        if name != "neck":
+            assert (y - 20, x) == (COCO.index(name),) * 2
+    assert joints[0, 1].tolist() == [25, 6]  # shoulders (5.9, 25), (6.9, 26): (6.4, 25.5)
+
+
+@pytest.mark.parametrize("hidden", COCO)
+def test_missing(hidden):
+    visible = np.array([[name != hidden for name in COCO]])
+    joints = coco_to_openpose(np.ones((1, 17, 2)), visible)[0]
+    missing = {name for name, joint in zip(OPENPOSE, joints, strict=True) if (joint == -1).all()}
+    assert missing == ({hidden, "neck"} if "shoulder" in hidden else {hidden})
+
+
+def detection(scores, x=3.0, y=5.0, joint_score=9.0):
+    """One dict of the network's form; person i has all joints at (x + i, y)."""
+    keypoints = torch.tensor([[[x + i, y, 1.0]] * 17 for i in range(len(scores))])
+    return {
+        "scores": torch.tensor(scores),
+        "keypoints": keypoints.reshape(-1, 17, 3),
+        "keypoints_scores": torch.full((len(scores), 17), joint_score),
+    }
+
+
+def stub(*detections):
+    remaining = list(detections)
+
+    def network(images):
+        assert all(image.shape == (3, 16, 8) for image in images)
+        assert all(image.dtype == torch.float32 and image.max() <= 1 for image in images)
+        return [remaining.pop(0) for _ in images]
+
+    return network
+
+
+@pytest.mark.parametrize("as_images", [np.asarray, torch.tensor])
+def test_estimate(as_images):
+    images = as_images(np.full((6, 16, 8, 3), 255, np.uint8))
+    low = detection([0.9])
+    low["keypoints_scores"][0, COCO.index("left_shoulder")] = KEYPOINT_SCORE - 0.1
+    found = [
+        detection([0.6, 0.9, 0.8]),
+        detection([]),
+        detection([PERSON_SCORE - 0.1]),
+        detection([0.9], x=8.5, y=-1.0),
+        detection([0.9], joint_score=KEYPOINT_SCORE - 0.1),
+        low,
+    ]
+    joints = estimate(images, network=stub(*found), batch=4)
+    assert joints.shape == (6, 18, 2)
+    assert joints.dtype == np.int16
+    assert (joints[0] == (5, 4)).all(), "the highest score wins"
+    assert (joints[[1, 2, 4]] == -1).all()
+    assert (joints[3] == (0, 7)).all(), "moved into the picture"
+    assert (joints[5] == -1).all(axis=1).nonzero()[0].tolist() == [1, 5]
+
+
+def test_no_images():
+    assert estimate(np.zeros((0, 16, 8, 3), np.uint8), network=stub()).shape == (0, 18, 2)
+
+
+def refuse(*_, **__):
+    raise OSError("no network")
+
+
+def test_weights_that_cannot_be_had(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    message = (
+        r"fc266e95\.pth \(sha256 begins fc266e95\) in .*checkpoints.*no network.*`annotations`"
+    )
+    with pytest.raises(InputError, match=message):
+        estimate(np.zeros((1, 16, 8, 3), np.uint8))
+
+
+def test_weights_of_another_hash(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "keypointrcnn_resnet50_fpn_coco-fc266e95.pth").write_bytes(b"x")
+    with pytest.raises(InputError, match="another hash"):
+        estimator.load_network(128, 64)
