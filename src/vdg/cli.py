@@ -1,0 +1,25 @@
+"""What every stage's command line has in common."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from vdg.errors import InputError
+
+
+def arguments(doc: str, *names: str) -> argparse.Namespace:
+    """Parse the matrix arguments of a stage: `names` of dataset, network, variant, seed."""
+    parser = argparse.ArgumentParser(description=doc.strip().splitlines()[0])
+    for name in names:
+        parser.add_argument(f"--{name}", required=True, type=int if name == "seed" else str)
+    return parser.parse_args()
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage; what a user can mend is one line and status 1, not a traceback."""
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

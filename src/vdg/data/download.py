@@ -1,0 +1,77 @@
+"""From a data set as it ships to packed files: whatever enters the pipeline enters here."""
+
+import os
+from pathlib import Path
+
+from vdg.data import market1501, synthetic
+from vdg.data.annotations import check_names, read_keypoints, read_pairs
+from vdg.data.archive import locate
+from vdg.errors import InputError
+from vdg.files import write_bytes
+
+
+def fetch(reader, config: dict, output: Path) -> None:
+    """Read a data set and write to `output` what later stages need of it.
+
+    reader: module of vdg.data with HELP and `read(root, *, height, width, names)`.
+    config: the resolved configs/<dataset>/download.json.
+
+    Writes <part>.safetensors (an ImageSet) for each part, "train" and perhaps "test", and
+    annotation-<part>.csv and pairs-test.csv where the data set has them. Everything is validated
+    before anything is written.
+    """
+    source, size = dict(config["source"]), {k: config[k] for k in ("height", "width")}
+    if reader is synthetic:
+        source = _render(source, config["height"], output)
+        reader = market1501
+    listed = source["annotations"]
+    annotations = {part: _bring(path, "annotations") for part, path in listed.items() if path}
+    names = {part: list(read_keypoints(path)) for part, path in annotations.items()}
+    pairs = _bring(source["pairs"], "pairs") if source["pairs"] else None
+
+    archive = locate(
+        _rooted(source["archive"]), url=source["url"], sha256=source["sha256"], help=reader.HELP
+    )
+    parts = reader.read(archive, names=names, **size)
+    for part in annotations.keys() & parts.keys():
+        check_names(names[part], set(parts[part].names), f"{annotations[part]}")
+    if pairs:
+        known = set(parts.get("test", parts["train"]).names)
+        check_names({name for pair in read_pairs(pairs) for name in pair}, known, f"{pairs}")
+
+    for part, images in parts.items():
+        images.save(output / f"{part}.safetensors")
+        if part in annotations:
+            _copy(annotations[part], output / f"annotation-{part}.csv")
+    if pairs:
+        _copy(pairs, output / "pairs-test.csv")
+
+
+def _render(source: dict, height: int, output: Path) -> dict:
+    """Render the embedded data set into an archive like Market-1501's; return its whereabouts."""
+    del source["reader"]
+    synthetic.write_archive(output, height=height, **source)
+    folder = output.absolute()
+    annotations = {part: str(folder / f"annotation-{part}.csv") for part in ("train", "test")}
+    archive = str(folder / "synthetic.zip")
+    return dict(archive=archive, annotations=annotations, pairs=None, url=None, sha256=None)
+
+
+def _rooted(path: str) -> Path:
+    """Paths in params.yaml start at the repository, also in DVC's temporary copies of it."""
+    return Path(os.environ.get("DVC_ROOT", "."), path)
+
+
+def _bring(path: str, key: str) -> Path:
+    rooted = _rooted(path)
+    if not rooted.is_file():
+        raise InputError(
+            f"{rooted} does not exist: put the published CSV there, or point the data set's "
+            f"source.{key} in params.yaml at it (null: none)"
+        )
+    return rooted
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source != target.absolute():
+        write_bytes(target, source.read_bytes())

@@ -1,0 +1,103 @@
+"""From a packed data set to what training and scoring run on: filter, split, pairs and masks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from vdg.data.annotations import check_names, read_keypoints, read_pairs
+from vdg.data.estimator import estimate, load_network
+from vdg.data.images import ImageSet
+from vdg.data.poses import PoseSet
+from vdg.errors import InputError
+from vdg.pairs import all_pairs, hold_out, is_valid
+from vdg.pose import pose_mask
+
+
+def build(
+    download: Path, *, split: str, hold_out_identities: int, device: str
+) -> dict[str, PoseSet]:
+    """Key points, masks and pairs of the splits "train" and "test" of a packed data set.
+
+    download: folder that the download stage wrote.
+    split: "official" takes the data set's own parts; "hold-out" takes the last
+        `hold_out_identities` valid identities of the training part for the test.
+    device: where key points are estimated if the data set came without them.
+
+    Raises InputError where a part is missing, a joint lies outside its picture, or no pair is left.
+    """
+    if split == "official" and not (download / "test.safetensors").is_file():
+        raise InputError(
+            "this copy of the data set has no test pictures: get the complete archive, or hold "
+            "identities of the training part out with dataset.<name>.poses.split=hold-out"
+        )
+    train = _Part.read(download, "train", device)
+    everyone = list(dict.fromkeys(train.identity[name] for name in train.valid))
+    if split == "official":
+        test = _Part.read(download, "test", device)
+        kept, held_out = set(everyone), set(test.identity.values())
+    else:
+        test = train
+        kept, held_out = hold_out(everyone, hold_out_identities)
+    published = download / "pairs-test.csv"
+    wanted = read_pairs(published) if published.is_file() else None
+    return {"train": train.poses(kept, None), "test": test.poses(held_out, wanted)}
+
+
+@dataclass
+class _Part:
+    part: str
+    names: list[str]  # in the order of the packed pictures
+    identity: dict[str, str]
+    keypoints: dict[str, np.ndarray]  # in the order of the annotations
+    size: tuple[int, int]
+
+    @classmethod
+    def read(cls, download: Path, part: str, device: str) -> "_Part":
+        images = ImageSet.load(download / f"{part}.safetensors", "pt")
+        size = tuple(images.images.shape[1:3])
+        annotation = download / f"annotation-{part}.csv"
+        if annotation.is_file():
+            keypoints = read_keypoints(annotation)
+        else:
+            found = estimate(images.images, device, load_network(*size, device))
+            keypoints = dict(zip(images.names, found, strict=True))
+        for name, joints in keypoints.items():
+            if (joints >= size).any():
+                raise InputError(
+                    f"{annotation}: {name} has a joint outside its picture of {size[0]} x "
+                    f"{size[1]}: the annotations are for pictures of another size"
+                )
+        identity = dict(zip(images.names, images.identities, strict=True))
+        return cls(part, images.names, identity, keypoints, size)
+
+    @property
+    def valid(self) -> list[str]:
+        return [name for name, joints in self.keypoints.items() if is_valid(name, joints)]
+
+    def poses(self, identities: set[str], wanted: list[tuple[str, str]] | None) -> PoseSet:
+        """The pairs of some identities, or the published ones if they are `wanted`."""
+        place = {name: i for i, name in enumerate(self.names)}
+        used = [name for name in self.valid if self.identity[name] in identities]
+        if wanted is None:
+            pairs = all_pairs([self.identity[name] for name in used])
+            pairs = np.array([place[name] for name in used], np.int32)[pairs]
+        else:
+            pairs = np.array([[place[a], place[b]] for a, b in wanted], np.int32)
+            used = list(dict.fromkeys(name for pair in wanted for name in pair))
+            check_names(used, self.keypoints, "the published pairs against the annotations")
+        if not len(pairs):
+            raise InputError(
+                f"no pair is left in the {self.part} part: of {len(self.keypoints)} pictures "
+                f"{len(self.valid)} have both shoulders and both hips, and none shares its "
+                "identity with another; check the annotations"
+            )
+        height, width = self.size
+        keypoints = np.full((len(self.names), 18, 2), -1, np.int16)
+        mask_bits = np.zeros((len(self.names), -(-height * width // 8)), np.uint8)
+        for name in tqdm(used, desc=f"masks {self.part}", unit=" pictures", disable=None):
+            keypoints[place[name]] = self.keypoints[name]
+            mask = pose_mask(self.keypoints[name], height, width)
+            mask_bits[place[name]] = np.packbits(mask)
+        return PoseSet(self.part, self.names, keypoints, mask_bits, pairs, self.size)

@@ -1,0 +1,38 @@
+"""Sharpness: gradient magnitude of generated images relative to that of their targets.
+
+SSIM rewards blur, so no SSIM should be read without this figure beside it.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from vdg.errors import InputError
+
+REC601 = (0.299, 0.587, 0.114)  # luminance weights of R, G, B (ITU-R BT.601)
+
+
+def gradient_magnitude(images: torch.Tensor) -> torch.Tensor:
+    """Mean Sobel gradient magnitude of the luminance of each image.
+
+    images: (N, 3, H, W), RGB, uint8 or floating point; edges are replicated.
+    Returns (N,), float32, in the images' units times the Sobel operator's gain of 8.
+    """
+    weights = torch.tensor(REC601, device=images.device).view(3, 1, 1)
+    y = F.pad((images.float() * weights).sum(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    across = y[..., 2:] - y[..., :-2]
+    down = y[..., 2:, :] - y[..., :-2, :]
+    g_x = across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]
+    g_y = down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]
+    return torch.hypot(g_x, g_y).mean((1, 2, 3))
+
+
+def sharpness(generated: torch.Tensor, target: torch.Tensor) -> float:
+    """Mean gradient magnitude of the generated images over that of their targets.
+
+    generated, target: (N, 3, H, W), of one value range. 1 is as sharp as the real pictures.
+    Raises InputError when the targets have no gradient at all.
+    """
+    reference = gradient_magnitude(target).double().mean()
+    if reference == 0:
+        raise InputError("all target images are of one flat colour: sharpness is undefined")
+    return float(gradient_magnitude(generated).double().mean() / reference)

@@ -1,0 +1,72 @@
+"""Where and how networks run: device, precision, determinism, scratch space."""
+
+import hashlib
+import json
+import os
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vdg.errors import InputError
+from vdg.files import sha256
+
+
+def select_device(name: str) -> torch.device:
+    """The device of the parameter `device`; `auto` is CUDA if there is one, else the CPU.
+
+    Raises InputError for a device that this machine lacks: no silent fall-back to another.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = name.partition(":")
+    here = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if int(index or 0) >= here[kind]:
+        raise InputError(f"params.yaml: device = {name!r}: not on this machine; use auto or cpu")
+    return torch.device(name)
+
+
+def make_deterministic(seed: int) -> None:
+    """Fix every source of chance: the same seed on the same machine gives the same bytes."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+
+
+def provenance(device: torch.device, precision: str) -> dict[str, str]:
+    """What a report says of the machine; no clock, path or host name, so that bytes stay stable."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"{device.type}, {torch.get_num_threads()} threads"
+    versions = f"torch {torch.__version__}, Python {sys.version.split()[0]}"
+    return {"device": name, "precision": precision, "versions": versions}
+
+
+def scratch_folder(settings: dict, inputs: list[Path]) -> Path:
+    """Where the checkpoints of one training run live until it is finished.
+
+    The name is a hash of everything the run depends on: its settings, its input files and the
+    library's loaded code. A checkpoint of anything else is therefore never resumed. It lies outside
+    DVC's outputs (a persisted output would carry an old parameter's weights into a new run), in
+    the repository itself even when DVC runs the stage in a temporary copy of it.
+    """
+    code = {
+        Path(module.__file__)
+        for name, module in sys.modules.items()
+        if name.split(".")[0] == "vdg" and getattr(module, "__file__", None)
+    }
+    # names with contents, not paths: the temporary copy of a queued run must find the same folder
+    files = sorted((path.name, sha256(path)) for path in [*inputs, *code])
+    text = json.dumps([settings, files, torch.__version__], sort_keys=True)
+    root = Path(os.environ.get("DVC_ROOT", "."))
+    return root / ".scratch" / hashlib.sha256(text.encode()).hexdigest()[:24]

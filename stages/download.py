@@ -1,0 +1,24 @@
+"""Get a data set and pack it: data/<dataset>/download/{train,test}.safetensors and key points."""
+
+import importlib
+import shutil
+from pathlib import Path
+
+from vdg import cli
+from vdg.data import download
+from vdg.files import read_json
+
+
+def main():
+    args = cli.arguments(__doc__, "dataset")
+    config = read_json(f"configs/{args.dataset}/download.json")
+    output = Path(f"data/{args.dataset}/download")
+    shutil.rmtree(output, ignore_errors=True)
+    reader = importlib.import_module(f"vdg.data.{config['source']['reader']}")
+    download.fetch(reader, config, output)
+    for path in sorted(output.iterdir()):
+        print(path)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from pytorch_fid.fid_score import calculate_frechet_distance
+from scipy.linalg import sqrtm
+
+from vdg.errors import InputError
+from vdg.metrics.fid import fid, statistics
+
+
+def features(n, d, seed, shift=0.0):
+    random = np.random.default_rng(seed)
+    return random.normal(size=(n, d)) @ random.normal(size=(d, d)) / d**0.5 + shift
+
+
+def moments(x):
+    return x.mean(0), np.cov(x, rowvar=False)
+
+
+def test_root_of_the_covariance():
+    x = features(50, 8, 0)
+    mu, root = statistics(x)
+    np.testing.assert_allclose(mu, x.mean(0))
+    np.testing.assert_allclose(root.T @ root, np.cov(x, rowvar=False), atol=1e-12)
+
+
+def test_equal_sets_are_at_distance_zero():
+    x = features(60, 20, 0)
+    assert fid(x, x[::-1]) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_shift_costs_its_squared_length():
+    x = features(30, 12, 0)
+    assert fid(x, x + 0.5) == pytest.approx(12 * 0.25)
+
+
+def test_a_scaling_costs_the_trace():
+    # S_b = 4 S_a, so Tr(S_a + S_b - 2 (S_a S_b)^(1/2)) = Tr(S_a)
+    x = features(40, 6, 0)
+    x = x - x.mean(0)
+    assert fid(x, 2 * x) == pytest.approx(np.trace(np.cov(x, rowvar=False)))
+
+
+def test_diagonal_covariances():
+    # independent columns: the sum of (sigma_a - sigma_b)^2
+    x = np.array([[1.0, 1], [1, -1], [-1, 1], [-1, -1]])
+    scale = np.array([3.0, 0.5])
+    assert fid(x, x * scale) == pytest.approx((4 / 3) * ((1 - scale) ** 2).sum())
+
+
+@pytest.mark.filterwarnings("ignore:The `disp` argument:DeprecationWarning")
+@pytest.mark.parametrize(("n", "m"), [(300, 200), (80, 400)])
+def test_equals_pytorch_fid(n, m):
+    a, b = features(n, 32, 0), features(m, 32, 1, shift=0.3)
+    expected = calculate_frechet_distance(*moments(a), *moments(b))
+    assert fid(a, b) == pytest.approx(expected, rel=1e-6)
+
+
+def test_fewer_images_than_features():
+    # against the root of the product with a ridge so small that it does not show
+    a, b = features(10, 16, 0), features(12, 16, 1, shift=0.3)
+    (mu_a, S_a), (mu_b, S_b) = moments(a), moments(b)
+    ridge = 1e-9 * np.eye(16)
+    cross = np.trace(sqrtm((S_a + ridge) @ (S_b + ridge)).real)
+    expected = ((mu_a - mu_b) ** 2).sum() + np.trace(S_a) + np.trace(S_b) - 2 * cross
+    assert fid(a, b) == pytest.approx(expected, rel=1e-3)
+
+
+def test_one_image():
+    with pytest.raises(InputError, match="at least 2 images, not 1"):
+        fid(np.zeros((1, 4)), np.zeros((5, 4)))
