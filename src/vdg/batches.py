@@ -40,7 +40,7 @@ class PairData:
                 "the pictures and the key points are not of the same run: run the download and "
                 "pose-heatmaps stages again"
             )
-        self.device = torch.device(device)
+        self.device, self.names = torch.device(device), images.names
         self.images = torch.as_tensor(images.images).to(self.device)
         self.keypoints = torch.as_tensor(poses.keypoints).to(self.device)
         self.masks = torch.as_tensor(poses.masks()).to(self.device)

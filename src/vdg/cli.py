@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from vdg.errors import InputError
+from vdg.errors import InputError, StoppedError
 
 
 def arguments(doc: str, *names: str) -> argparse.Namespace:
@@ -21,5 +21,8 @@ def run(main: Callable[[], None]) -> None:
         main()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except StoppedError as stopped:
+        print(f"{stopped}; the same command goes on from there", file=sys.stderr)
+        sys.exit(stopped.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -90,6 +90,7 @@ class Stage2(Stage1):
 class Evaluation(Section):
     pairs: Annotated[int, Field(ge=10)]  # the ten splits of IS need one picture each
     classifier: Literal["inception-2015", "efficientnet-lite0"]
+    crop_width: Count | None = None
 
 
 TAGS = {"(rendered)": SyntheticSource, "(archive)": ArchiveSource}
@@ -267,24 +268,20 @@ def resolve(params: Params) -> dict[str, dict]:
     """What each run depends on, by file name: {"synthetic/stage2-full.json": {...}, ...}.
 
     DVC compares these files, not params.yaml, so a change re-runs what it can change and no more.
-    The code of a reader or system enters as its hash, because params.yaml alone names the file.
+    A system's code enters as its hash, because no stage can list a file that a parameter names.
     """
     files: dict[str, dict] = {}
     hardware = {"device": params.device, "precision": params.precision}
     for name in params.datasets:
         dataset = params.dataset[name]
         size = {"height": dataset.height, "width": dataset.width}
-        source = dataset.source.model_dump()
-        files[f"{name}/download.json"] = size | {
-            "source": source,
-            "code": _code("data", dataset.source.reader),
-        }
+        files[f"{name}/download.json"] = size | {"source": dataset.source.model_dump()}
         files[f"{name}/pose-heatmaps.json"] = dataset.poses.model_dump() | {"device": params.device}
         files[f"{name}/evaluation.json"] = dataset.evaluation.model_dump() | hardware
         for key in params.networks:
             network = params.network[key].model_dump()
             files[f"{name}/stage1-{key}.json"] = {
-                "network": network | {"code": _code("models", network["system"])},
+                "network": network | {"code": _code(network["system"])},
                 "stage1": dataset.stage1.model_dump(),
                 **hardware,
             }
@@ -296,7 +293,7 @@ def resolve(params: Params) -> dict[str, dict]:
             if "mask-ssim" in variant.terms:
                 loss["alpha"] = params.alpha
             files[f"{name}/stage2-{key}.json"] = {
-                "code": _code("models", params.network[variant.network].system),
+                "code": _code(params.network[variant.network].system),
                 "stage2": dataset.stage2.model_dump(by_alias=True),
                 "loss": loss,
                 **hardware,
@@ -306,7 +303,9 @@ def resolve(params: Params) -> dict[str, dict]:
         "datasets": {
             name: {
                 "split": params.dataset[name].poses.split,
-                "synthetic": params.dataset[name].source.reader == "synthetic",
+                "reader": params.dataset[name].source.reader,
+                "height": params.dataset[name].height,
+                "width": params.dataset[name].width,
             }
             for name in params.datasets
         },
@@ -317,5 +316,5 @@ def resolve(params: Params) -> dict[str, dict]:
     return files
 
 
-def _code(folder: str, name: str) -> str:
-    return hashlib.sha256((CODE / folder / f"{name}.py").read_bytes()).hexdigest()[:16]
+def _code(system: str) -> str:
+    return hashlib.sha256((CODE / "models" / f"{system}.py").read_bytes()).hexdigest()

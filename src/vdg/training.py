@@ -3,6 +3,7 @@
 import io
 import itertools
 import math
+import shutil
 import signal
 import sys
 import warnings
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from vdg.errors import InputError
+from vdg.errors import InputError, StoppedError
 from vdg.files import write_bytes
 
 
@@ -26,14 +27,6 @@ class Task(Protocol):
     optimizers: dict[str, torch.optim.Optimizer]
 
     def update(self, batch: Any) -> dict[str, Tensor]: ...
-
-
-class InterruptedTraining(Exception):
-    """The run was asked to stop; its checkpoint is written."""
-
-    def __init__(self, signum: int):
-        self.exit_code = 128 + signum
-        super().__init__(f"stopped by {signal.Signals(signum).name}")
 
 
 def learning_rate_factor(step: int, steps: int, decay: float) -> float:
@@ -54,11 +47,12 @@ def train(
     log_every: int = 20,  # steps per row of the losses
     checkpoint_every: int = 500,  # steps
     label: str = "train",  # of the progress bar
+    at_checkpoint: Callable[[], None] = lambda: None,  # to show what there is so far
 ) -> list[dict[str, float]]:
     """Train to the last step, going on from a checkpoint in `scratch` if there is one.
 
     Returns one row per `log_every` steps: `step` and the mean of each loss since the last row.
-    Raises InputError when a loss is not finite, InterruptedTraining after SIGINT or SIGTERM.
+    Raises InputError when a loss is not finite, StoppedError after SIGINT or SIGTERM.
     """
     for module in task.modules.values():
         module.train().to(device, memory_format=torch.channels_last)
@@ -97,8 +91,9 @@ def train(
                 stopped or done // checkpoint_every > (done - log_every) // checkpoint_every
             ):
                 _save(task, scratch, done, rows)
+                at_checkpoint()
                 if stopped:
-                    raise InterruptedTraining(stopped[0])
+                    raise StoppedError(stopped[0])
     return rows
 
 
@@ -167,6 +162,11 @@ def _resume(task: Task, scratch: Path, device) -> tuple[int, list[dict[str, floa
         print(f"resuming {path} at step {step}", file=sys.stderr)
         return step, rows
     return 0, []
+
+
+def clean_up(scratch: Path) -> None:
+    """Delete the checkpoints of a finished run."""
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_losses(path, rows: list[dict[str, float]]) -> None:

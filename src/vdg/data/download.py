@@ -54,7 +54,8 @@ def _render(source: dict, height: int, output: Path) -> dict:
     folder = output.absolute()
     annotations = {part: str(folder / f"annotation-{part}.csv") for part in ("train", "test")}
     archive = str(folder / "synthetic.zip")
-    return dict(archive=archive, annotations=annotations, pairs=None, url=None, sha256=None)
+    published = {"archive": archive, "annotations": annotations}
+    return published | {"pairs": None, "url": None, "sha256": None}
 
 
 def _rooted(path: str) -> Path:

@@ -26,19 +26,23 @@ class Residual(nn.Module):
 
 
 def level_widths(width: int, depth: int, widest: int) -> list[int]:
-    """Channels at full resolution and after each of `depth` halvings: doubled up to `widest`."""
+    """Channels at half the resolution and after each of `depth` further halvings.
+
+    They double up to `widest`, so that every level costs about the same.
+    """
     return [min(width * 2**level, max(widest, width)) for level in range(depth + 1)]
 
 
 class Encoder(nn.Module):
     """(B, in_channels, H, W) -> features at every level, finest first.
 
-    Level i has the resolution H / 2^i, W / 2^i and `widths[i]` channels.
+    Level i has the resolution H / 2^(i+1), W / 2^(i+1) and `widths[i]` channels: the stem halves
+    the resolution at once, because a convolution at full resolution costs more than a level.
     """
 
     def __init__(self, in_channels: int, widths: list[int]):
         super().__init__()
-        self.stem = nn.Conv2d(in_channels, widths[0], 3, padding=1)
+        self.stem = nn.Conv2d(in_channels, widths[0], 4, stride=2, padding=1)
         self.down = nn.ModuleList(
             nn.Sequential(nn.ReLU(), nn.Conv2d(a, b, 4, stride=2, padding=1), Residual(b))
             for a, b in itertools.pairwise(widths)
@@ -56,26 +60,24 @@ class Decoder(nn.Module):
 
     widths: channels per level, finest first. skips: channels of the skip connection per level.
     Upsampling is nearest-neighbour then a convolution: transposed convolutions leave a
-    checkerboard (Odena, Dumoulin, Olah, Distill 2016).
+    checkerboard (Odena, Dumoulin, Olah, Distill 2016). The last step to full resolution is a
+    pixel shuffle (Shi et al., CVPR 2016).
     """
 
     def __init__(self, widths: list[int], skips: list[int], out_channels: int):
         super().__init__()
         self.up = nn.ModuleList(
             nn.Conv2d(b + skip, a, 3, padding=1)
-            for a, b, skip in zip(widths, widths[1:], skips, strict=False)
+            for (a, b), skip in zip(itertools.pairwise(widths), skips, strict=True)
         )
-        # at full resolution a residual block would cost as much as all the others together
-        self.refine = nn.ModuleList(
-            Residual(a) if level else nn.Identity() for level, a in enumerate(widths[:-1])
-        )
-        self.out = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+        self.refine = nn.ModuleList(Residual(a) for a in widths[:-1])
+        self.out = nn.Conv2d(widths[0], 4 * out_channels, 3, padding=1)
 
     def forward(self, x: Tensor, skips: list[Tensor]) -> Tensor:
-        for up, refine, skip in reversed(list(zip(self.up, self.refine, skips, strict=False))):
+        for up, refine, skip in reversed(list(zip(self.up, self.refine, skips, strict=True))):
             x = F.interpolate(x, scale_factor=2, mode="nearest")
             x = refine(up(F.relu(torch.cat([x, skip], 1))))
-        return self.out(F.relu(x))
+        return F.pixel_shuffle(self.out(F.relu(x)), 2)
 
 
 class PatchDiscriminator(nn.Module):

@@ -91,3 +91,19 @@ class Discriminator(nn.Module):
 
     def forward(self, I_a: Tensor, P_b: Tensor, image: Tensor) -> Tensor:
         return self.patches(I_a, P_b, image).float()
+
+
+def build_stage1(shape: dict) -> nn.Module:
+    """shape: width, depth, widest, shared_encoders."""
+    keys = ("width", "depth", "widest", "shared_encoders")
+    return Stage1(**{key: shape[key] for key in keys})
+
+
+def build_generator(stage1: nn.Module, shape: dict) -> nn.Module:
+    """shape: width, depth, widest of stage II."""
+    return Generator(stage1, Stage2(**{key: shape[key] for key in ("width", "depth", "widest")}))
+
+
+def build_discriminator(shape: dict) -> nn.Module:
+    """shape: discriminator_width, discriminator_levels."""
+    return Discriminator(shape["discriminator_width"], shape["discriminator_levels"])

@@ -1,0 +1,205 @@
+"""Generate the test pairs' images and score them, beside rows that need no network."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from vdg import models
+from vdg.batches import PairData, to_uint8
+from vdg.errors import InputError
+from vdg.experiment import load_pairs
+from vdg.files import read_arrays, write_arrays, write_bytes, write_json
+from vdg.metrics import classifiers
+from vdg.metrics.fid import fid
+from vdg.metrics.inception_score import inception_score
+from vdg.metrics.sharpness import gradient_magnitude
+from vdg.metrics.ssim import mask_ssim, ssim
+from vdg.pairs import draw_pairs
+from vdg.runtime import provenance, select_device
+
+BATCH = 50
+SHOWN = 10  # pairs of the qualitative grid, evenly spaced in the test list
+
+
+class TestPairs:
+    """The test list of a data set: positions, source and target pictures, target masks."""
+
+    __test__ = False  # for pytest, which takes the name for a test's
+
+    def __init__(self, data: Path, count: int, device: torch.device):
+        self.data: PairData = load_pairs(data, "test", device)
+        drawn = draw_pairs(self.data.pairs.numpy(), count)
+        self.pairs = torch.as_tensor(drawn)
+        if len(drawn) < 10:
+            raise InputError(
+                f"{data} has {len(drawn)} test pairs, fewer than the ten splits of IS need"
+            )
+        if len(drawn) < count:
+            print(f"the data set has {len(drawn)} test pairs, fewer than the {count} asked for")
+
+    def pictures(self, side: int) -> np.ndarray:
+        """uint8 (N, H, W, 3): the sources (side 0) or the targets (side 1)."""
+        return self.data.images[self.pairs[:, side].to(self.data.device)].cpu().numpy()
+
+    def masks(self) -> np.ndarray:
+        """bool (N, H, W): the targets' pose masks M_b."""
+        return self.data.masks[self.pairs[:, 1].to(self.data.device)].cpu().numpy()
+
+    @property
+    def shown(self) -> np.ndarray:
+        return np.linspace(0, len(self.pairs) - 1, SHOWN).astype(int)
+
+
+class Scorer:
+    """Scores generated images against the targets of one test list.
+
+    targets: uint8 (N, H, W, 3); masks: bool (N, H, W), of the targets.
+    crop_width: columns in the middle for a second SSIM without white margins; None for no such.
+    """
+
+    def __init__(self, targets, masks, classifier, crop_width: int | None, real_features=None):
+        self.targets, self.masks, self.classifier = targets, masks, classifier
+        self.crop_width = crop_width
+        if real_features is None:
+            real_features, _ = self._classify(targets)
+        self.real_features = real_features
+
+    def __call__(self, generated: np.ndarray) -> tuple[dict[str, float], pd.DataFrame]:
+        """generated: uint8 (N, H, W, 3). Returns (figures of the set, figures of each pair)."""
+        columns: dict[str, list] = {}
+        spans = range(0, len(generated), BATCH)
+        for i in tqdm(spans, desc="score", unit="batch", disable=None):
+            part = slice(i, i + BATCH)
+            for name, values in self._pairwise(generated[part], part).items():
+                columns.setdefault(name, []).append(values.double())
+        table = pd.DataFrame({name: torch.cat(values) for name, values in columns.items()})
+        features, probabilities = self._classify(generated)
+        _, masked = self._classify(generated * self.masks[..., None])
+        figures = {name: float(table[name].mean()) for name in table if "gradient" not in name}
+        suffix = self.classifier_suffix
+        for name, given in (("is", probabilities), ("mask_is", masked)):
+            figures[name + suffix], figures[f"{name}{suffix}_splits_std"] = inception_score(given)
+        figures["fid" + suffix] = fid(features, self.real_features)
+        figures["sharpness"] = float(table["gradient"].sum() / table["target_gradient"].sum())
+        return figures, table
+
+    @property
+    def classifier_suffix(self) -> str:
+        """Marks figures of the stand-in, which nobody may set beside published ones."""
+        name = self.classifier.name
+        return "" if name == "Inception-2015" else "_" + name.lower().replace("-", "_")
+
+    def _pairwise(self, generated: np.ndarray, part: slice) -> dict[str, torch.Tensor]:
+        x, y = _channels_first(generated), _channels_first(self.targets[part])
+        mask = torch.as_tensor(self.masks[part])[:, None]
+        spread = (x.amax((1, 2, 3)) - x.amin((1, 2, 3))).double().clamp(min=1)
+        figures = {
+            "ssim": ssim(x, y),
+            "mask_ssim": mask_ssim(x, y, mask),
+            "ssim_pg2": ssim(x, y, window="uniform"),
+            "mask_ssim_pg2": mask_ssim(x, y, mask, window="uniform"),
+            "ssim_def_gan_script": ssim(x, y, data_range=spread),
+        }
+        if self.crop_width:
+            left = (x.shape[3] - self.crop_width) // 2
+            middle = slice(left, left + self.crop_width)
+            figures[f"ssim_{self.crop_width}"] = ssim(x[..., middle], y[..., middle])
+        figures["gradient"] = gradient_magnitude(x)
+        figures["target_gradient"] = gradient_magnitude(y)
+        return figures
+
+    def _classify(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        both = [
+            self.classifier(_channels_first(images[i : i + BATCH]))
+            for i in tqdm(range(0, len(images), BATCH), desc="classify", disable=None)
+        ]
+        features, probabilities = zip(*both, strict=True)
+        return torch.cat(features).numpy(), torch.cat(probabilities).numpy()
+
+
+def _channels_first(images: np.ndarray) -> torch.Tensor:
+    return torch.as_tensor(images).permute(0, 3, 1, 2)
+
+
+def noise_floor(masks: np.ndarray) -> float:
+    """mask-SSIM of noise against noise under the targets' masks: where the scale begins."""
+    rng = np.random.default_rng(0)
+    shape = (*masks.shape, 3)
+    x, y = (_channels_first(rng.integers(0, 256, shape, np.uint8)) for _ in range(2))
+    return float(mask_ssim(x, y, torch.as_tensor(masks)[:, None]).mean())
+
+
+def references(config: dict, data: Path, output: Path) -> None:
+    """Score the rows that need no network: real target, copy of the source, mean training image.
+
+    config: configs/<dataset>/evaluation.json. Writes to `output` one JSON and one CSV per row, and
+    what the other rows need of the real targets.
+    """
+    classifiers.check_available(config["classifier"])
+    device = select_device(config["device"])
+    test = TestPairs(data, config["pairs"], device)
+    targets, masks = test.pictures(1), test.masks()
+    classifier = classifiers.load(config["classifier"], device)
+    scorer = Scorer(targets, masks, classifier, config["crop_width"])
+    train = load_pairs(data, "train", device)
+    pictures = train.pairs.unique().to(train.device)
+    total = sum(train.images[chunk].long().sum(0) for chunk in pictures.split(256))
+    mean = (total / len(pictures)).round().to(torch.uint8).cpu().numpy()
+    rows = {
+        "real": targets,
+        "copy-source": test.pictures(0),
+        "mean-image": np.broadcast_to(mean, targets.shape),
+    }
+    floor = noise_floor(masks[:1000])
+    for name, images in rows.items():
+        about = {"mask_ssim_floor": floor}
+        _write(output, name, scorer, np.ascontiguousarray(images), test, about)
+    joints = test.data.keypoints[test.pairs[test.shown][:, 1].to(device)].cpu().numpy()
+    shown = {
+        "source": rows["copy-source"][test.shown],
+        "target": targets[test.shown],
+        "keypoints": joints,
+    }
+    write_arrays(output / "samples.safetensors", shown)
+    write_arrays(output / "features.safetensors", {"real": scorer.real_features})
+
+
+def evaluate(config: dict, data: Path, model: Path, references: Path, output: Path) -> None:
+    """Generate the test pairs with a trained model and score them like the reference rows."""
+    classifiers.check_available(config["classifier"])
+    device = select_device(config["device"])
+    generator, meta = models.load(model, device)
+    test = TestPairs(data, config["pairs"], device)
+    classifier = classifiers.load(config["classifier"], device)
+    real = read_arrays(references / "features.safetensors")[0]["real"]
+    scorer = Scorer(test.pictures(1), test.masks(), classifier, config["crop_width"], real)
+    generated = generate(generator, test, config["precision"])
+    parameters = sum(p.numel() for p in generator.parameters())
+    about = meta | {"parameters": parameters} | provenance(device, config["precision"])
+    _write(output, "scores", scorer, generated, test, about)
+    write_arrays(output / "samples.safetensors", {"generated": generated[test.shown]})
+
+
+@torch.inference_mode()
+def generate(generator, test: TestPairs, precision: str = "fp32") -> np.ndarray:
+    """The generated images of a test list: uint8 (N, H, W, 3)."""
+    images = []
+    autocast = torch.autocast(test.data.device.type, torch.bfloat16, enabled=precision == "bf16")
+    for pairs in tqdm(test.pairs.split(BATCH), desc="generate", unit="batch", disable=None):
+        batch = test.data.batch(pairs)
+        with autocast:
+            images.append(to_uint8(generator(batch.I_a, batch.P_a, batch.P_b)))
+    return np.concatenate(images)
+
+
+def _write(output: Path, name: str, scorer: Scorer, images, test: TestPairs, about: dict) -> None:
+    figures, table = scorer(images)
+    names = np.array(test.data.names)
+    table.insert(0, "to", names[test.pairs[:, 1]])
+    table.insert(0, "from", names[test.pairs[:, 0]])
+    scores = {"metrics": figures, "pairs": len(table), "classifier": scorer.classifier.name}
+    write_json(output / f"{name}.json", scores | {"about": about})
+    write_bytes(output / f"{name}.csv", table.to_csv(index=False, float_format="%.6f").encode())

@@ -1,0 +1,131 @@
+"""The two training stages: settings and files in, a model and its losses out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from vdg import models
+from vdg.batches import PairData, to_uint8
+from vdg.data.images import ImageSet
+from vdg.data.poses import PoseSet
+from vdg.figures import grid, save_png, skeleton
+from vdg.losses import ImageLoss
+from vdg.pairs import PairSampler
+from vdg.runtime import make_deterministic, provenance, scratch_folder, select_device
+from vdg.tasks import Reconstruction, Refinement
+from vdg.training import Task, clean_up, train, write_losses
+
+PREVIEW_PAIRS = 6
+
+
+@dataclass
+class Outputs:
+    """Files of one training run."""
+
+    model: Path
+    losses: Path
+    samples: Path
+
+    @classmethod
+    def of(cls, folder: Path, losses: Path) -> "Outputs":
+        """A run that writes its model and samples to `folder`, and its losses to a CSV."""
+        return cls(folder / "model.safetensors", losses, folder / "samples.png")
+
+
+def load_pairs(data: Path, split: str, device) -> PairData:
+    """The pictures and poses of one split under data/<dataset>."""
+    poses = PoseSet.load(data / "poses" / f"{split}.safetensors")
+    images = ImageSet.load(data / "download" / f"{poses.part}.safetensors", "pt")
+    return PairData(images, poses, device)
+
+
+def train_stage1(config: dict, data: Path, seed: int, outputs: Outputs) -> None:
+    """Train the coarse generator. config: configs/<dataset>/stage1-<network>.json."""
+    device = select_device(config["device"])
+    make_deterministic(seed)
+    system, settings = config["network"]["system"], config["stage1"]
+    shape = settings | {"shared_encoders": config["network"]["shared_encoders"]}
+    generator = models.system(system).build_stage1(shape)
+    task = Reconstruction(generator, settings["learning_rate"])
+    meta = {"system": system, "stage1": shape, "stage2": None}
+    _run(task, generator, settings, config, data, seed, outputs, meta, device, [])
+
+
+def train_stage2(config: dict, data: Path, stage1: Path, seed: int, outputs: Outputs) -> None:
+    """Refine a trained stage I adversarially. config: configs/<dataset>/stage2-<variant>.json."""
+    device = select_device(config["device"])
+    make_deterministic(seed)
+    settings = config["stage2"]
+    coarse, coarse_meta = models.load(stage1, device)
+    system = models.system(coarse_meta["system"])
+    generator = system.build_generator(coarse, settings)
+    task = Refinement(
+        generator,
+        system.build_discriminator(settings),
+        ImageLoss(**config["loss"]),
+        lambda_=settings["lambda"],
+        learning_rate=settings["learning_rate"],
+        discriminator_learning_rate=settings["discriminator_learning_rate"],
+    )
+    meta = coarse_meta | {"stage2": settings, "loss": config["loss"]}
+    _run(task, generator, settings, config, data, seed, outputs, meta, device, [stage1])
+
+
+def _run(
+    task: Task,
+    generator: nn.Module,
+    settings: dict,
+    config: dict,
+    data: Path,
+    seed: int,
+    outputs: Outputs,
+    meta: dict,
+    device: torch.device,
+    inputs: list[Path],
+) -> None:
+    pairs = load_pairs(data, "train", device)
+    sampler = PairSampler(pairs.pairs, settings["batch_size"], seed)
+
+    def batch_at(step: int):
+        # a function of (seed, step), like the pairs: a resumed run mirrors the same ones
+        chance = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        flip = torch.rand(settings["batch_size"], generator=chance) < 0.5
+        return pairs.batch(sampler.batch(step), flip if settings["flip"] else None)
+
+    inputs = [*inputs, data / "poses" / "train.safetensors"]
+    scratch = scratch_folder({"seed": seed, "meta": meta, **config}, inputs)
+    rows = train(
+        task,
+        batch_at,
+        steps=settings["steps"],
+        scratch=scratch,
+        device=device,
+        precision=config["precision"],
+        label=outputs.model.parent.name,
+        at_checkpoint=lambda: preview(generator, pairs, outputs.samples),
+    )
+    run = {"seed": seed} | provenance(device, config["precision"])
+    models.save(outputs.model, generator, meta | {"run": run})
+    write_losses(outputs.losses, rows)
+    preview(generator, pairs, outputs.samples)
+    clean_up(scratch)
+
+
+@torch.no_grad()
+def preview(generator: nn.Module, data: PairData, path: Path) -> None:
+    """Write a grid of training pairs: source, target pose, generated, target."""
+    spread = torch.linspace(0, len(data.pairs) - 1, PREVIEW_PAIRS).long()
+    pairs = data.pairs[spread]
+    batch = data.batch(pairs)
+    generated = to_uint8(generator(batch.I_a, batch.P_a, batch.P_b))
+    sources, targets = to_uint8(batch.I_a), to_uint8(batch.I_b)
+    joints = data.keypoints[pairs[:, 1].to(data.device)].cpu().numpy()
+    black = np.zeros_like(targets[0])
+    rows = [
+        [source, skeleton(pose, black), image, target]
+        for source, pose, image, target in zip(sources, joints, generated, targets, strict=True)
+    ]
+    save_png(path, grid(rows))

@@ -1,0 +1,106 @@
+"""Pictures for people: skeletons, grids, loss curves."""
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from vdg.files import write_bytes
+from vdg.pose import SKELETON, heat_maps
+
+GAP = 2  # pixels between the pictures of a grid
+COLOURS = [tuple(int(c) for c in colour) for colour in np.array(
+    [[230, 25, 75], [245, 130, 48], [255, 225, 25], [60, 180, 75], [70, 240, 240], [0, 130, 200],
+     [145, 30, 180], [240, 50, 230]]
+)]  # fmt: skip
+
+
+def skeleton(keypoints: np.ndarray, canvas: np.ndarray, scale: int = 1) -> np.ndarray:
+    """Draw found joints (18, 2), (y, x), on a copy of `canvas` (H, W, 3), enlarged by `scale`."""
+    image = enlarge(canvas, scale)
+    draw = ImageDraw.Draw(image)
+    points = [(x * scale + scale / 2, y * scale + scale / 2) for y, x in keypoints.tolist()]
+    found = (keypoints >= 0).all(-1)
+    width = max(1, image.height // 96)
+    for i, (a, b) in enumerate(SKELETON):
+        if found[a] and found[b]:
+            draw.line([points[a], points[b]], fill=COLOURS[i % len(COLOURS)], width=width)
+    for i in np.flatnonzero(found):
+        x, y = points[i]
+        draw.ellipse([x - width, y - width, x + width, y + width], fill=(255, 255, 255))
+    return np.asarray(image)
+
+
+def enlarge(image: np.ndarray, scale: int) -> Image.Image:
+    """Nearest-neighbour enlargement: what a reader sees are the network's own pixels."""
+    height, width = image.shape[:2]
+    return Image.fromarray(image).resize((width * scale, height * scale), Image.Resampling.NEAREST)
+
+
+def grid(rows: list[list[np.ndarray]], titles: list[str] | None = None) -> Image.Image:
+    """Lay pictures of one size, (H, W, 3) uint8, out in rows, with a title over each column."""
+    height, width = rows[0][0].shape[:2]
+    top = 16 if titles else 0
+    columns = max(len(row) for row in rows)
+    size = (columns * (width + GAP) - GAP, top + len(rows) * (height + GAP) - GAP)
+    image = Image.new("RGB", size, (255, 255, 255))
+    draw = ImageDraw.Draw(image)
+    for j, title in enumerate(titles or []):
+        x = j * (width + GAP) + width / 2
+        draw.text((x, 2), title, fill=(0, 0, 0), font=ImageFont.load_default(11), anchor="ma")
+    for i, row in enumerate(rows):
+        for j, picture in enumerate(row):
+            image.paste(Image.fromarray(picture), (j * (width + GAP), top + i * (height + GAP)))
+    return image
+
+
+def save_png(path, image: Image.Image) -> None:
+    """Write a PNG, whole or not at all."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    write_bytes(path, buffer.getvalue())
+
+
+def contact_sheet(images, keypoints, masks, scale: int) -> Image.Image:
+    """Pictures with their skeleton, the sum of their heat maps and their mask on top.
+
+    images: uint8 (N, H, W, 3); keypoints: (N, 18, 2); masks: bool (N, H, W).
+    """
+    _, height, width, _ = images.shape
+    heat = heat_maps(torch.as_tensor(keypoints), height, width).amax(1).numpy()
+    cells = []
+    for picture, joints, warmth, mask in zip(images, keypoints, heat, masks, strict=True):
+        red = np.array([255, 0, 0])
+        warm = picture + (red - picture) * warmth[..., None] * 0.7
+        masked = np.where(mask[..., None], picture, picture // 4)
+        shown = [np.asarray(enlarge(x.astype(np.uint8), scale)) for x in (picture, warm, masked)]
+        cells.append([shown[0], skeleton(joints, picture, scale), *shown[1:]])
+    titles = ["picture", "joints", "heat maps", "mask"]
+    half = (len(cells) + 1) // 2
+    blank = [np.full_like(cells[0][0], 255)] * len(titles)
+    pairs = zip(cells[:half], cells[half:] + [blank] * (2 * half - len(cells)), strict=True)
+    return grid([left + right for left, right in pairs], titles * 2)
+
+
+def loss_curves(path, curves: dict[str, dict[str, tuple[list, list]]]) -> None:
+    """Write one panel per loss. curves: loss -> run -> (steps, values)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, len(curves), figsize=(3.2 * len(curves), 2.8), squeeze=False)
+    for axis, (loss, runs) in zip(axes[0], curves.items(), strict=True):
+        for run, (steps, values) in runs.items():
+            axis.plot(steps, values, label=run, linewidth=1)
+        axis.set_title(loss, fontsize=9)
+        axis.set_xlabel("step", fontsize=8)
+        axis.tick_params(labelsize=7)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=6)
+    figure.tight_layout()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    plt.close(figure)
+    write_bytes(path, buffer.getvalue())

@@ -1,0 +1,18 @@
+"""Hand a variant the stage I that it refines, so that it depends on that one alone."""
+
+import shutil
+
+from vdg import cli
+from vdg.files import read_json, replacing
+
+
+def main():
+    args = cli.arguments(__doc__, "dataset", "variant", "seed")
+    network = read_json(f"configs/{args.dataset}/network-{args.variant}.json")["network"]
+    source = f"models/{args.dataset}/stage1-{args.seed}/{network}/model.safetensors"
+    with replacing(f"models/{args.dataset}/{args.variant}-{args.seed}/stage1.safetensors") as path:
+        shutil.copyfile(source, path)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,19 @@
+"""Stage II: refine a variant's stage I with L_adv + lambda L_img."""
+
+from pathlib import Path
+
+from vdg import cli, experiment
+from vdg.files import read_json
+
+
+def main():
+    args = cli.arguments(__doc__, "dataset", "variant", "seed")
+    config = read_json(f"configs/{args.dataset}/stage2-{args.variant}.json")
+    run = f"{args.dataset}/{args.variant}-{args.seed}"
+    outputs = experiment.Outputs.of(Path("models") / run, losses=Path(f"losses/{run}.csv"))
+    stage1 = Path("models") / run / "stage1.safetensors"
+    experiment.train_stage2(config, Path("data") / args.dataset, stage1, args.seed, outputs)
+
+
+if __name__ == "__main__":
+    cli.run(main)
