@@ -290,7 +290,7 @@ def _other_settings(report: DatasetReport) -> str:
     lines = [[row.name, *(_number(row.figures[m], m) for m in metrics)] for row in rows]
     return _table(["row", *(HEADINGS[m] for m in metrics)], lines) + (
         "\nThe main column is Def-GAN's setting (Gaussian window, σ 1.5, population covariance)"
-        " with the data range fixed at 255; Def-GAN's script takes the range of the generated image."
+        " with the data range fixed at 255; Def-GAN's script takes that of the generated image."
         " PG²'s setting is a 7×7 uniform window with sample covariance.\n"
     )
 

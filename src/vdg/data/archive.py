@@ -104,7 +104,9 @@ def _receive(url, part):
         start = start if resumed else 0  # a server without Range sends all of it again
         length = response.headers.get("Content-Length")
         total = start + int(length) if length else None
-        bar = tqdm(desc=part.stem, initial=start, total=total, unit="B", unit_scale=True)
+        bar = tqdm(
+            desc=part.stem, initial=start, total=total, unit="B", unit_scale=True, disable=None
+        )
         with bar, open(part, "ab" if resumed else "wb") as file:
             for chunk in response.iter_content(1 << 16):
                 bar.update(file.write(chunk))
@@ -196,7 +198,7 @@ class Archive:
     def images(self, members: Sequence[str], height: int, width: int, what: str) -> np.ndarray:
         """Decode `members` behind a progress bar named `what`: uint8, (N, height, width, 3)."""
         images = np.empty((len(members), height, width, 3), np.uint8)
-        for index, member in enumerate(tqdm(members, desc=what, unit="image")):
+        for index, member in enumerate(tqdm(members, desc=what, unit="image", disable=None)):
             images[index] = self.image(member, height, width)
         return images
 

@@ -104,7 +104,7 @@ def estimate(images, device="cpu", network=None, batch: int = 16) -> np.ndarray:
     network = load_network(height, width, device) if network is None else network
     keypoints = np.zeros((len(images), 17, 2))
     visible = np.zeros((len(images), 17), bool)
-    for start in tqdm(range(0, len(images), batch), desc="key points", unit="batch"):
+    for start in tqdm(range(0, len(images), batch), desc="key points", unit="batch", disable=None):
         pixels = torch.as_tensor(images[start : start + batch]).to(device)
         found = network(list(pixels.permute(0, 3, 1, 2).float() / 255))
         for index, persons in enumerate(found, start):

@@ -578,7 +578,7 @@ def write_archive(
     with (
         replacing(folder / "synthetic.zip") as temporary,
         zipfile.ZipFile(temporary, "w") as archive,
-        tqdm(total=total, desc="render", unit=" pictures") as progress,
+        tqdm(total=total, desc="render", unit=" pictures", disable=None) as progress,
     ):
         for first, (part, count) in enumerate(
             [("train", train_identities), ("test", test_identities)], start=1
