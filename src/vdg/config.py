@@ -310,7 +310,8 @@ def resolve(params: Params) -> dict[str, dict]:
             for name in params.datasets
         },
         "networks": params.networks,
-        "variants": {k: params.variant[k].about for k in params.variants},
+        "variants": params.variants,
+        "about": {k: params.variant[k].about for k in params.variants},
         "seeds": params.seeds,
     }
     return files

@@ -252,8 +252,8 @@ def _dataset_text(report: DatasetReport, config: dict) -> str:
         text.write(f"| {reference} | {about} |\n")
     for network in config["networks"]:
         text.write(f"| {stage1_row(network)} | coarse prediction of `{network}`, L1 |\n")
-    for variant, about in config["variants"].items():
-        text.write(f"| {variant} | {about} |\n")
+    for variant in config["variants"]:
+        text.write(f"| {variant} | {config['about'][variant]} |\n")
     if report.of_kind("paper"):
         text.write("\n### Difference to the paper (ours − published)\n\n" + _differences(report))
     text.write("\n### Other settings of SSIM\n\n" + _other_settings(report))
