@@ -1,6 +1,7 @@
 """From packed pictures and key points to what a network sees, on the device that runs it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -70,6 +71,13 @@ class PairData:
         found = mirrored[..., 1] >= 0
         mirrored[..., 1] = torch.where(found, self.width - 1 - mirrored[..., 1], -1)
         return mirrored
+
+
+def load_pairs(data: Path, split: str, device) -> PairData:
+    """The pictures and poses of one split under data/<dataset>."""
+    poses = PoseSet.load(data / "poses" / f"{split}.safetensors")
+    images = ImageSet.load(data / "download" / f"{poses.part}.safetensors", "pt")
+    return PairData(images, poses, device)
 
 
 def to_uint8(images: Tensor) -> np.ndarray:

@@ -8,9 +8,8 @@ import torch
 from tqdm import tqdm
 
 from vdg import models
-from vdg.batches import PairData, to_uint8
+from vdg.batches import PairData, load_pairs, to_uint8
 from vdg.errors import InputError
-from vdg.experiment import load_pairs
 from vdg.files import read_arrays, write_arrays, write_bytes, write_json
 from vdg.metrics import classifiers
 from vdg.metrics.fid import fid

@@ -8,9 +8,7 @@ import torch
 from torch import nn
 
 from vdg import models
-from vdg.batches import PairData, to_uint8
-from vdg.data.images import ImageSet
-from vdg.data.poses import PoseSet
+from vdg.batches import PairData, load_pairs, to_uint8
 from vdg.figures import grid, save_png, skeleton
 from vdg.losses import ImageLoss
 from vdg.pairs import PairSampler
@@ -33,13 +31,6 @@ class Outputs:
     def of(cls, folder: Path, losses: Path) -> "Outputs":
         """A run that writes its model and samples to `folder`, and its losses to a CSV."""
         return cls(folder / "model.safetensors", losses, folder / "samples.png")
-
-
-def load_pairs(data: Path, split: str, device) -> PairData:
-    """The pictures and poses of one split under data/<dataset>."""
-    poses = PoseSet.load(data / "poses" / f"{split}.safetensors")
-    images = ImageSet.load(data / "download" / f"{poses.part}.safetensors", "pt")
-    return PairData(images, poses, device)
 
 
 def train_stage1(config: dict, data: Path, seed: int, outputs: Outputs) -> None:
@@ -120,7 +111,10 @@ def preview(generator: nn.Module, data: PairData, path: Path) -> None:
     spread = torch.linspace(0, len(data.pairs) - 1, PREVIEW_PAIRS).long()
     pairs = data.pairs[spread]
     batch = data.batch(pairs)
+    training = generator.training
+    generator.eval()
     generated = to_uint8(generator(batch.I_a, batch.P_a, batch.P_b))
+    generator.train(training)
     sources, targets = to_uint8(batch.I_a), to_uint8(batch.I_b)
     joints = data.keypoints[pairs[:, 1].to(data.device)].cpu().numpy()
     black = np.zeros_like(targets[0])

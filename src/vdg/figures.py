@@ -90,8 +90,13 @@ def loss_curves(path, curves: dict[str, dict[str, tuple[list, list]]]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, len(curves), figsize=(3.2 * len(curves), 2.8), squeeze=False)
-    for axis, (loss, runs) in zip(axes[0], curves.items(), strict=True):
+    columns = 4
+    lines = -(-len(curves) // columns)
+    size = (3.2 * columns, 2.6 * lines)
+    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False)
+    for axis in axes.flat[len(curves) :]:
+        axis.set_axis_off()
+    for axis, (loss, runs) in zip(axes.flat, curves.items(), strict=False):
         for run, (steps, values) in runs.items():
             axis.plot(steps, values, label=run, linewidth=1)
         axis.set_title(loss, fontsize=9)

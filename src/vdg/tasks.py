@@ -6,11 +6,14 @@ from torch import Tensor, nn
 from vdg.batches import Batch
 from vdg.losses import ImageLoss, adversarial_loss, discriminator_loss, l1
 
+ADVERSARIAL_BETA = 0.5
+"""Adam's beta_1 against an adversary, as in PG2, Def-GAN and the author's later code."""
 
-def adam(module: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-    """Adam with beta_1 = .5, the setting of PG2, Def-GAN and the author's later code."""
+
+def adam(module: nn.Module, learning_rate: float, beta: float = 0.9) -> torch.optim.Optimizer:
+    """Adam over the parameters that train. beta: its beta_1."""
     parameters = [p for p in module.parameters() if p.requires_grad]
-    return torch.optim.Adam(parameters, lr=learning_rate, betas=(0.5, 0.999), fused=True)
+    return torch.optim.Adam(parameters, lr=learning_rate, betas=(beta, 0.999), fused=True)
 
 
 class Reconstruction:
@@ -44,8 +47,8 @@ class Refinement:
         self.image_loss, self.lambda_ = image_loss, lambda_
         self.modules = nn.ModuleDict({"generator": generator, "discriminator": discriminator})
         self.optimizers = {
-            "generator": adam(generator, learning_rate),
-            "discriminator": adam(discriminator, discriminator_learning_rate),
+            "generator": adam(generator, learning_rate, ADVERSARIAL_BETA),
+            "discriminator": adam(discriminator, discriminator_learning_rate, ADVERSARIAL_BETA),
         }
 
     def update(self, batch: Batch) -> dict[str, Tensor]:

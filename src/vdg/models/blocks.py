@@ -8,21 +8,28 @@ from torch import Tensor, nn
 
 
 class Residual(nn.Module):
-    """x + two 3x3 convolutions of x: (B, C, H, W) -> (B, C, H, W).
+    """x + two 3x3 convolutions of x, each after batch-norm and ReLU: (B, C, H, W), unchanged.
 
-    The second convolution starts at zero, so that a deep stack starts as the identity and trains
-    without a normalisation layer (which would wash out the colours of a garment).
+    Pre-activation form (He et al., ECCV 2016). Batch-norm, unlike instance-norm, keeps the mean
+    colour of a picture, which is what a garment is.
     """
 
     def __init__(self, channels: int):
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        self.layers = nn.Sequential(
+            *activation(channels),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            *activation(channels),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        return x + self.layers(x)
+
+
+def activation(channels: int) -> tuple[nn.Module, nn.Module]:
+    """Batch-norm and ReLU."""
+    return nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
 
 
 def level_widths(width: int, depth: int, widest: int) -> list[int]:
@@ -44,7 +51,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(in_channels, widths[0], 4, stride=2, padding=1)
         self.down = nn.ModuleList(
-            nn.Sequential(nn.ReLU(), nn.Conv2d(a, b, 4, stride=2, padding=1), Residual(b))
+            nn.Sequential(*activation(a), nn.Conv2d(a, b, 4, stride=2, padding=1), Residual(b))
             for a, b in itertools.pairwise(widths)
         )
 
@@ -67,17 +74,20 @@ class Decoder(nn.Module):
     def __init__(self, widths: list[int], skips: list[int], out_channels: int):
         super().__init__()
         self.up = nn.ModuleList(
-            nn.Conv2d(b + skip, a, 3, padding=1)
+            nn.Sequential(*activation(b + skip), nn.Conv2d(b + skip, a, 3, padding=1), Residual(a))
             for (a, b), skip in zip(itertools.pairwise(widths), skips, strict=True)
         )
-        self.refine = nn.ModuleList(Residual(a) for a in widths[:-1])
-        self.out = nn.Conv2d(widths[0], 4 * out_channels, 3, padding=1)
+        last = nn.Conv2d(widths[0], 4 * out_channels, 3, padding=1)
+        with torch.no_grad():  # the four pixels of a shuffled block start alike: no lattice
+            last.weight.copy_(last.weight[::4].repeat_interleave(4, 0))
+            last.bias.zero_()
+        self.out = nn.Sequential(*activation(widths[0]), last, nn.PixelShuffle(2))
 
     def forward(self, x: Tensor, skips: list[Tensor]) -> Tensor:
-        for up, refine, skip in reversed(list(zip(self.up, self.refine, skips, strict=True))):
+        for up, skip in reversed(list(zip(self.up, skips, strict=True))):
             x = F.interpolate(x, scale_factor=2, mode="nearest")
-            x = refine(up(F.relu(torch.cat([x, skip], 1))))
-        return F.pixel_shuffle(self.out(F.relu(x)), 2)
+            x = up(torch.cat([x, skip], 1))
+        return self.out(x)
 
 
 class PatchDiscriminator(nn.Module):

@@ -58,8 +58,7 @@ class Stage2(nn.Module):
         self.encoder = Encoder(3 + 3 + JOINTS, widths)
         self.bottleneck = nn.Sequential(Residual(widths[-1]), Residual(widths[-1]))
         self.decoder = Decoder(widths, widths[:-1], 3)
-        nn.init.zeros_(self.decoder.out.weight)  # start from the coarse prediction
-        nn.init.zeros_(self.decoder.out.bias)
+        nn.init.zeros_(self.decoder.out[-2].weight)  # start from the coarse prediction
 
     def forward(self, coarse: Tensor, I_a: Tensor, P_b: Tensor) -> Tensor:
         features = self.encoder(torch.cat([coarse, I_a, P_b], 1))
@@ -75,6 +74,11 @@ class Generator(nn.Module):
         super().__init__()
         self.stage1 = stage1.requires_grad_(False)
         self.stage2 = stage2
+
+    def train(self, mode: bool = True) -> "Generator":
+        super().train(mode)
+        self.stage1.eval()  # frozen means its batch statistics too
+        return self
 
     def forward(self, I_a: Tensor, P_a: Tensor, P_b: Tensor) -> Tensor:
         with torch.no_grad():

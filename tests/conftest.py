@@ -1,0 +1,74 @@
+"""What several test files share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+from vdg.data.annotations import read_keypoints, write_keypoints
+from vdg.data.images import ImageSet
+
+ROOT = Path(__file__).parents[1]
+
+# the same examples in every run, and no failure because a machine is busy
+settings.register_profile("vdg", deadline=None, derandomize=True)
+settings.load_profile("vdg")
+
+
+@pytest.fixture(scope="session")
+def market() -> Path:
+    """The folder of Market-1501's published files; the test is skipped where it is absent."""
+    folder = ROOT.parent / "shared" / "data" / "market1501"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared/data/market1501, which is not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def market_poses(market) -> dict[str, dict[str, np.ndarray]]:
+    """Market-1501's published key points of each part, by name, in file order."""
+    parts = ("train", "test")
+    return {part: read_keypoints(market / f"market-annotation-{part}.csv") for part in parts}
+
+
+@pytest.fixture
+def pose():
+    """Make key points in which only the given joints are found: {joint: (y, x)} -> (18, 2)."""
+
+    def make(joints: dict[int, tuple[int, int]]) -> np.ndarray:
+        keypoints = np.full((18, 2), -1, np.int16)
+        for joint, place in joints.items():
+            keypoints[joint] = place
+        return keypoints
+
+    return make
+
+
+@pytest.fixture
+def packed(tmp_path):
+    """Write what the download stage writes, of pictures of noise: {part: {name: (18, 2)}}."""
+
+    def write(parts: dict[str, dict[str, np.ndarray]], height=32, width=16) -> Path:
+        random = np.random.default_rng(0)
+        for part, poses in parts.items():
+            names = sorted(poses)
+            images = random.integers(0, 256, (len(names), height, width, 3)).astype(np.uint8)
+            identities = [name.split("_")[0] for name in names]
+            ImageSet(names, identities, images).save(tmp_path / f"{part}.safetensors")
+            write_keypoints(tmp_path / f"annotation-{part}.csv", poses, poses.values())
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def uniform():
+    """Make the same random tensors in every run: uniform(*shape, low=-1, high=1)."""
+    generator = torch.Generator().manual_seed(0)
+
+    def make(*shape: int, low: float = -1, high: float = 1) -> torch.Tensor:
+        return torch.rand(shape, generator=generator) * (high - low) + low
+
+    return make

@@ -1,0 +1,160 @@
+"""What a network sees."""
+
+import numpy as np
+import pytest
+import torch
+
+from vdg.batches import PairData, to_uint8
+from vdg.data.images import ImageSet
+from vdg.data.poses import PoseSet
+from vdg.errors import InputError
+from vdg.pose import MIRRORED, heat_maps, pose_mask
+
+H, W, N = 32, 16, 5
+NAMES = [f"{i:04d}.png" for i in range(N)]
+PAIRS = torch.tensor([[0, 1], [2, 3], [4, 0]])
+
+
+@pytest.fixture
+def splits():
+    """Noise with random joints, some of them missing, as pictures and as poses."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (N, H, W, 3)).astype(np.uint8)
+    keypoints = random.integers(0, (H, W), (N, 18, 2)).astype(np.int16)
+    keypoints[random.random((N, 18)) < 0.3] = -1
+    bits = np.stack([np.packbits(pose_mask(pose, H, W)) for pose in keypoints])
+    poses = PoseSet("train", NAMES, keypoints, bits, PAIRS.numpy().astype(np.int32), (H, W))
+    return ImageSet(NAMES, NAMES, images), poses
+
+
+@pytest.fixture
+def data(splits):
+    return PairData(*splits)
+
+
+def test_shapes_and_ranges(data):
+    batch = data.batch(PAIRS)
+    for I in (batch.I_a, batch.I_b):  # noqa: E741
+        assert I.shape == (3, 3, H, W)
+        assert (I.min(), I.max()) == (-1, 1)
+    for P in (batch.P_a, batch.P_b):
+        assert P.shape == (3, 18, H, W)
+        assert (P.min(), P.max()) == (0, 1)
+    assert batch.M_b.shape == (3, 1, H, W)
+    assert batch.M_b.unique().tolist() == [0, 1]
+    assert {value.dtype for value in vars(batch).values()} == {torch.float32}
+
+
+def test_source_and_target_are_those_of_the_pair(splits, data):
+    images, poses = splits
+    batch = data.batch(PAIRS)
+    np.testing.assert_array_equal(to_uint8(batch.I_a), images.images[PAIRS[:, 0]])
+    np.testing.assert_array_equal(to_uint8(batch.I_b), images.images[PAIRS[:, 1]])
+    for P, column in ((batch.P_a, 0), (batch.P_b, 1)):
+        expected = heat_maps(torch.tensor(poses.keypoints[PAIRS[:, column]]), H, W)
+        torch.testing.assert_close(P, expected)
+    for M_b, target in zip(batch.M_b, PAIRS[:, 1], strict=True):
+        np.testing.assert_array_equal(M_b[0], pose_mask(poses.keypoints[target], H, W))
+
+
+def test_flipped_pairs_are_mirrored(splits, data):
+    _, poses = splits
+    flip = torch.tensor([True, False, True])
+    plain, flipped = data.batch(PAIRS), data.batch(PAIRS, flip)
+    for i, mirrored in enumerate(flip):
+        for name, value in vars(plain).items():
+            expected = value[i].flip(-1) if mirrored else value[i]
+            if mirrored and name in ("P_a", "P_b"):
+                expected = expected[list(MIRRORED)]  # left and right change places
+            torch.testing.assert_close(getattr(flipped, name)[i], expected, msg=name)
+    missing = torch.tensor((poses.keypoints[PAIRS[:, 1]] < 0).any(-1))
+    missing = torch.where(flip[:, None], missing[:, list(MIRRORED)], missing)
+    assert missing.any()
+    assert torch.equal(flipped.P_b.amax((2, 3)) == 0, missing)
+
+
+def test_mirroring_by_hand(pose):
+    left_wrist, right_wrist, nose = 7, 4, 0
+    keypoints = pose({left_wrist: (5, 2), nose: (3, 9)})
+    bits = np.packbits(pose_mask(keypoints, H, W))[None]
+    image = np.zeros((1, H, W, 3), np.uint8)
+    poses = PoseSet("train", NAMES[:1], keypoints[None], bits, np.array([[0, 0]]), (H, W))
+    data = PairData(ImageSet(NAMES[:1], NAMES[:1], image), poses)
+    P_b = data.batch(torch.tensor([[0, 0]]), torch.tensor([True])).P_b[0]
+    assert P_b[right_wrist, 5, W - 1 - 2] == 1
+    assert P_b[nose, 3, W - 1 - 9] == 1
+    assert P_b.amax((1, 2)).nonzero().flatten().tolist() == [nose, right_wrist]
+
+
+def test_flipping_twice_is_the_identity(splits):
+    images, poses = splits
+    everything = torch.ones(N, dtype=torch.bool)
+    selves = torch.arange(N).repeat(2, 1).T
+    once = PairData(images, poses).batch(selves, everything)
+
+    keypoints = poses.keypoints[:, MIRRORED].copy()
+    keypoints[..., 1] = np.where(keypoints[..., 1] < 0, -1, W - 1 - keypoints[..., 1])
+    bits = np.stack([np.packbits(mask[0].numpy().astype(bool)) for mask in once.M_b])
+    flipped = PoseSet("train", NAMES, keypoints, bits, poses.pairs, (H, W))
+    twice = PairData(ImageSet(NAMES, NAMES, to_uint8(once.I_b)), flipped).batch(selves, everything)
+    for name, value in vars(PairData(images, poses).batch(selves)).items():
+        torch.testing.assert_close(getattr(twice, name), value, rtol=0, atol=0, msg=name)
+
+
+def test_no_flip_is_flipping_nothing(data):
+    none = data.batch(PAIRS, torch.zeros(3, dtype=torch.bool))
+    for name, value in vars(data.batch(PAIRS)).items():
+        assert torch.equal(getattr(none, name), value)
+
+
+def test_a_batch_leaves_the_data_alone(data):
+    before = {name: getattr(data, name).clone() for name in ("images", "keypoints", "masks")}
+    batch = data.batch(PAIRS, torch.ones(3, dtype=torch.bool))
+    for value in vars(batch).values():
+        value.zero_()
+    for name, value in before.items():
+        assert torch.equal(getattr(data, name), value)
+
+
+def test_bytes_survive_the_round_trip():
+    pixels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).expand(1, 16, 16, 3)
+    floats = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+    back = to_uint8(floats)
+    assert back.dtype == np.uint8
+    np.testing.assert_array_equal(back, pixels)
+
+
+def test_bytes_are_rounded_and_clipped():
+    images = torch.tensor([-1.5, -1, -1 + 0.49 / 127.5, -1 + 0.51 / 127.5, 1, 1.5])
+    found = to_uint8(images.view(1, 1, 1, -1).expand(1, 3, 1, -1))
+    assert found[0, 0, :, 0].tolist() == [0, 0, 0, 1, 255, 255]
+
+
+def test_files_of_different_runs(splits):
+    images, poses = splits
+    for names in (NAMES[::-1], NAMES[:-1]):
+        other = ImageSet(names, names, images.images[: len(names)])
+        with pytest.raises(InputError, match="not of the same run"):
+            PairData(other, poses)
+
+
+def test_masks_survive_packing(splits):
+    _, poses = splits
+    masks = poses.masks()
+    assert masks.dtype == bool
+    for mask, keypoints in zip(masks, poses.keypoints, strict=True):
+        np.testing.assert_array_equal(mask, pose_mask(keypoints, H, W))
+
+
+def test_pose_files(splits, tmp_path):
+    _, poses = splits
+    poses.save(tmp_path / "poses.safetensors")
+    loaded = PoseSet.load(tmp_path / "poses.safetensors")
+    assert (loaded.part, loaded.picture_names, loaded.size) == ("train", NAMES, (H, W))
+    np.testing.assert_array_equal(loaded.pairs, poses.pairs)
+    np.testing.assert_array_equal(loaded.masks(), poses.masks())
+    splits[0].save(tmp_path / "images.safetensors")
+    with pytest.raises(InputError, match=r"images.safetensors is not a pose file"):
+        PoseSet.load(tmp_path / "images.safetensors")
+    with pytest.raises(InputError, match=r"poses.safetensors is not a packed image set"):
+        ImageSet.load(tmp_path / "poses.safetensors")

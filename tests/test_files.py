@@ -1,0 +1,193 @@
+"""Files are whole or absent, and their bytes depend on their content alone."""
+
+import errno
+import os
+import resource
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vdg import files
+from vdg.errors import InputError
+
+ARRAYS = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.array([1, 2], np.int16)}
+META = {"names": ["x", "ÿ"], "size": [2, 3]}
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A file that a failed write must leave as it is, alone in its folder."""
+    path = tmp_path / "out" / "file.bin"
+    path.parent.mkdir()
+    path.write_bytes(b"old")
+    return path
+
+
+def unchanged(path):
+    return path.read_bytes() == b"old" and os.listdir(path.parent) == [path.name]
+
+
+WRITERS = {
+    "bytes": lambda path: files.write_bytes(path, b"new" * 100_000),
+    "json": lambda path: files.write_json(path, ["new"] * 100_000),
+    "arrays": lambda path: files.write_arrays(path, {"new": np.zeros(300_000)}),
+}
+every_writer = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+
+
+@every_writer
+def test_a_write_replaces_the_old_file(old, write):
+    write(old)
+    assert len(old.read_bytes()) > 100_000
+    assert os.listdir(old.parent) == [old.name]
+    assert stat.S_IMODE(old.stat().st_mode) == 0o644  # a team may read it
+
+
+def test_folders_are_made(tmp_path):
+    files.write_bytes(tmp_path / "a" / "b" / "c.bin", b"new")
+    assert (tmp_path / "a" / "b" / "c.bin").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_failure_while_writing(old, error):
+    def write():
+        with files.replacing(old) as temporary:
+            temporary.write_bytes(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write()
+    assert unchanged(old)
+
+
+def test_a_block_that_removes_its_file(old):
+    with pytest.raises(InputError, match=r"cannot write .*file.bin"), files.replacing(old) as path:
+        path.unlink()
+    assert unchanged(old)
+
+
+@every_writer
+def test_a_full_disk_at_the_last_moment(old, write, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"cannot write .*file.bin: No space left on device"):
+        write(old)
+    assert unchanged(old)
+
+
+def test_a_full_disk_in_the_middle(old, monkeypatch):
+    def full(path, data):
+        with open(path, "wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match=r"file.bin: No space left on device; nothing was changed"):
+        files.write_bytes(old, b"new" * 100)
+    monkeypatch.undo()
+    assert unchanged(old)
+
+
+@every_writer
+def test_a_limit_that_the_system_enforces(old, write):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"cannot write .*file.bin: .*File too large"):
+            write(old)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert unchanged(old)
+
+
+def test_a_file_where_a_folder_should_be(old):
+    with pytest.raises(InputError, match=r"cannot write .*file.bin/x: "):
+        files.write_bytes(old / "x", b"new")
+    assert unchanged(old)
+
+
+def test_a_folder_where_the_file_should_be(old):
+    with pytest.raises(InputError, match=r"cannot write .*out: "):
+        files.write_bytes(old.parent, b"new")
+    assert unchanged(old)
+    assert os.listdir(old.parent.parent) == ["out"]
+
+
+def test_json_round_trip(tmp_path):
+    path = tmp_path / "a.json"
+    files.write_json(path, {"b": [1, None], "a": "ÿ"})
+    assert files.read_json(path) == {"b": [1, None], "a": "ÿ"}
+    again = tmp_path / "b.json"
+    files.write_json(again, {"a": "ÿ", "b": [1, None]})
+    assert path.read_bytes() == again.read_bytes()
+
+
+def test_json_that_cannot_be_read(tmp_path):
+    with pytest.raises(InputError, match=r"a.json is missing: run the stage"):
+        files.read_json(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text('{"a": 1')
+    with pytest.raises(InputError, match=r"a.json is not valid JSON .*: delete it"):
+        files.read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("framework", ["np", "pt"])
+def test_arrays_round_trip(tmp_path, framework):
+    files.write_arrays(tmp_path / "a.safetensors", ARRAYS, META)
+    arrays, meta = files.read_arrays(tmp_path / "a.safetensors", framework)
+    assert meta == META
+    assert arrays.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(np.asarray(arrays[name]), array)
+        assert np.asarray(arrays[name]).dtype == array.dtype
+
+
+def test_bytes_depend_on_the_content_alone(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    files.write_arrays(first, ARRAYS, META)
+    turned = {name: np.asfortranarray(ARRAYS[name]) for name in reversed(ARRAYS)}
+    files.write_arrays(second, turned, dict(reversed(META.items())))
+    assert first.read_bytes() == second.read_bytes()
+    files.write_arrays(second, ARRAYS, META | {"size": [3, 2]})
+    assert files.sha256(first) != files.sha256(second)
+
+
+def test_sha256(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")  # the example of FIPS 180
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert files.sha256(tmp_path / "a") == expected
+
+
+def test_missing_arrays(tmp_path):
+    for path in (tmp_path / "a.safetensors", tmp_path):
+        with pytest.raises(InputError, match="is missing: run the stage that writes it"):
+            files.read_arrays(path)
+
+
+def test_arrays_cut_off_anywhere(tmp_path):
+    path = tmp_path / "a.safetensors"
+    files.write_arrays(path, ARRAYS, META)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"a.safetensors is damaged .*: delete it"):
+            files.read_arrays(path)
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04" * 10, b"\xff" * 100, b"{}"])
+def test_arrays_of_another_format(tmp_path, content):
+    (tmp_path / "a.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match=r"a.safetensors is damaged"):
+        files.read_arrays(tmp_path / "a.safetensors")
+
+
+@pytest.mark.xfail(strict=True, reason="JSONDecodeError of the metadata is not caught")
+def test_damaged_metadata(tmp_path):
+    path = tmp_path / "a.safetensors"
+    files.write_arrays(path, ARRAYS, META)
+    path.write_bytes(path.read_bytes().replace(rb"{\"names", rb"{\\names"))
+    with pytest.raises(InputError, match=r"a.safetensors is damaged"):
+        files.read_arrays(path)

@@ -1,0 +1,289 @@
+"""The networks as a whole, and the files that hold them; nothing here knows a layer."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from pydantic import ValidationError
+
+from vdg import models
+from vdg.batches import Batch
+from vdg.config import Dataset
+from vdg.errors import InputError
+from vdg.files import read_arrays, write_arrays
+from vdg.losses import ImageLoss
+from vdg.tasks import Reconstruction, Refinement
+
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+H, W = 32, 16
+STAGE1 = {"width": 4, "depth": 2, "widest": 8, "shared_encoders": False}
+SHARED = STAGE1 | {"shared_encoders": True}
+STAGE2 = {"width": 4, "depth": 2, "widest": 8}
+ADVERSARY = {"discriminator_width": 4, "discriminator_levels": 2}
+VDG = models.system("vdg")
+META = {"system": "vdg", "stage1": STAGE1, "stage2": None}
+both_encoders = pytest.mark.parametrize("shape", [STAGE1, SHARED], ids=["separate", "shared"])
+
+
+def stage1(shape=STAGE1, seed=0):
+    torch.manual_seed(seed)
+    return VDG.build_stage1(shape)
+
+
+def whole(shape=STAGE1, seed=0):
+    return VDG.build_generator(stage1(shape, seed), STAGE2)
+
+
+def shaken(network):
+    """The same network far from its initialisation, where some layers may start at zero."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
+    return network
+
+
+def state(network):
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def changed(before, network):
+    return {k for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
+
+
+@pytest.fixture
+def batch(uniform):
+    M_b = torch.zeros(2, 1, H, W)
+    M_b[:, :, 8:24, 4:12] = 1
+    poses = (uniform(2, 18, H, W, low=0) for _ in "ab")
+    return Batch(uniform(2, 3, H, W), next(poses), uniform(2, 3, H, W), next(poses), M_b)
+
+
+def views(batch):
+    return batch.I_a, batch.P_a, batch.P_b
+
+
+@both_encoders
+@pytest.mark.parametrize("build", [stage1, whole])
+def test_predictions_are_images(build, shape, batch):
+    for network in (build(shape), shaken(build(shape))):
+        image = network(*views(batch))
+        assert image.shape == (2, 3, H, W)
+        assert image.abs().max() <= 1
+        assert image.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"stage1": {"depth": depth}} for depth in (1, 3, 5)),
+        *({"stage2": {"depth": depth}} for depth in (1, 3, 5)),
+        *({"stage2": {"discriminator_levels": levels}} for levels in (1, 4)),
+        *(
+            pytest.param(change, marks=pytest.mark.xfail(strict=True, reason=reason))
+            for reason, change in (
+                ("the stem halves once more than depth says", {"stage1": {"depth": 4}}),
+                ("the stem halves once more than depth says", {"stage2": {"depth": 4}}),
+                ("levels are not checked", {"stage2": {"discriminator_levels": 6}}),
+            )
+        ),
+    ],
+    ids=str,
+)
+def test_what_params_allow_runs(change, batch):
+    raw = yaml.safe_load(PARAMS.read_text())["dataset"]["synthetic"] | {"height": H, "width": W}
+    for stage, small in (("stage1", STAGE2), ("stage2", STAGE2 | ADVERSARY)):
+        raw[stage] |= small | change.get(stage, {})
+    try:
+        dataset = Dataset.model_validate(raw)
+    except ValidationError:
+        return  # refused before any work, which is as good
+    shape = dataset.stage1.model_dump() | {"shared_encoders": False}
+    network = VDG.build_generator(VDG.build_stage1(shape), dataset.stage2.model_dump())
+    D = VDG.build_discriminator(dataset.stage2.model_dump())
+    image = network(*views(batch))
+    assert image.shape == (2, 3, H, W)
+    assert D(batch.I_a, batch.P_b, image).numel()
+
+
+def test_pictures_of_a_batch_do_not_mix(batch):
+    network = shaken(whole())
+    together = network(*views(batch))
+    alone = torch.cat([network(*(v[i : i + 1] for v in views(batch))) for i in range(2)])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_every_input_matters(batch):
+    network = shaken(whole())
+    image = network(*views(batch))
+    for i in range(3):
+        inputs = list(views(batch))
+        inputs[i] = inputs[i].flip(-1)
+        assert not torch.allclose(network(*inputs), image)
+
+
+@both_encoders
+def test_encoders_never_see_each_others_view(shape, batch):
+    network = shaken(stage1(shape))
+    inputs = [value.clone().requires_grad_() for value in views(batch)]
+    features = []
+    for name in ("source_encoder", "target_encoder"):
+        if hasattr(network, name):
+            hook = lambda _, __, output: features.append(output)  # noqa: E731
+            getattr(network, name).register_forward_hook(hook)
+    network(*inputs)
+    seen = []
+    for output in features:
+        total = sum(level.sum() for level in output)
+        gradients = torch.autograd.grad(total, inputs, retain_graph=True, allow_unused=True)
+        seen.append([g is not None and bool(g.any()) for g in gradients])
+    assert seen == [[True, True, False], [False, False, True]]  # of I_a, P_a, P_b
+
+
+def test_shared_encoders_are_smaller():
+    separate, shared = (
+        sum(parameter.numel() for parameter in stage1(shape).parameters())
+        for shape in (STAGE1, SHARED)
+    )
+    assert shared < separate
+
+
+def test_discriminator(batch):
+    torch.manual_seed(0)
+    D = VDG.build_discriminator(ADVERSARY)
+    logits = D(batch.I_a, batch.P_b, batch.I_b)
+    assert logits.shape[:2] == (2, 1)
+    assert logits.shape[2] > 1  # patches, not one judgement
+    assert logits.isfinite().all()
+    assert not torch.allclose(logits, D(batch.I_a, batch.P_b, batch.I_b.flip(-1)))
+    assert not torch.allclose(logits, D(batch.I_a.flip(-1), batch.P_b, batch.I_b))
+
+
+def test_bfloat16_gives_float32_images_and_logits(batch):
+    torch.manual_seed(0)
+    D = VDG.build_discriminator(ADVERSARY)
+    with torch.autocast("cpu", torch.bfloat16):
+        image = whole()(*views(batch))
+        logits = D(batch.I_a, batch.P_b, image)
+    assert image.dtype == logits.dtype == torch.float32
+
+
+def test_reconstruction_learns_one_batch(batch):
+    task = Reconstruction(stage1(), 0.01)
+    losses = [task.update(batch)["l1"] for _ in range(30)]
+    assert losses[-1] < 0.95 * losses[0]
+    assert not losses[0].requires_grad
+
+
+def refinement(discriminator_learning_rate=1e-3):
+    torch.manual_seed(0)
+    return Refinement(
+        whole(),
+        VDG.build_discriminator(ADVERSARY),
+        ImageLoss("mask-l1+mask-ssim", alpha=0.85),
+        lambda_=10,
+        learning_rate=1e-3,
+        discriminator_learning_rate=discriminator_learning_rate,
+    )
+
+
+def test_stage1_is_frozen_while_stage2_trains(batch):
+    task = refinement()
+    for module in task.modules.values():
+        module.train()  # as the loop does
+    generator, discriminator = state(task.generator), state(task.discriminator)
+    for _ in range(3):
+        losses = task.update(batch)
+    frozen = {name for name in generator if name.startswith("stage1.")}
+    assert frozen
+    assert changed(generator, task.generator) == generator.keys() - frozen
+    assert changed(discriminator, task.discriminator) == discriminator.keys()
+    assert all(parameter.grad is None for parameter in task.generator.stage1.parameters())
+    assert losses.keys() == {"discriminator", "adversarial", "mask_l1", "mask_ssim", "image"}
+    assert all(loss.isfinite() and not loss.requires_grad for loss in losses.values())
+
+
+def test_the_generator_does_not_train_the_discriminator(batch):
+    task = refinement(discriminator_learning_rate=0.0)
+    before = state(task.discriminator)
+    task.update(batch)
+    assert not changed(before, task.discriminator)
+    assert all(parameter.requires_grad for parameter in task.discriminator.parameters())
+
+
+@both_encoders
+@pytest.mark.parametrize("stage", [1, 2])
+def test_round_trip(shape, stage, batch, tmp_path):
+    network = shaken(stage1(shape) if stage == 1 else whole(shape)).eval()
+    meta = META | {"stage1": shape, "stage2": STAGE2 if stage == 2 else None, "run": {"seed": 0}}
+    models.save(tmp_path / "model.safetensors", network, meta)
+    loaded, loaded_meta = models.load(tmp_path / "model.safetensors")
+    assert loaded_meta == meta
+    assert not loaded.training
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    assert not changed(state(network), loaded)
+    network = network.to(memory_format=torch.channels_last)  # sums in the order of the loaded one
+    torch.testing.assert_close(loaded(*views(batch)), network(*views(batch)))
+
+
+def test_same_seed_same_bytes(tmp_path, batch):
+    for run, seed in (("a", 3), ("b", 3), ("c", 4)):
+        task = Reconstruction(stage1(seed=seed), 0.01)
+        for _ in range(3):
+            task.update(batch)
+        models.save(tmp_path / run, task.generator, META)
+    a, b, c = ((tmp_path / run).read_bytes() for run in "abc")
+    assert a == b
+    assert a != c
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "model.safetensors"
+    models.save(path, stage1(), META)
+    return path
+
+
+def test_missing_and_truncated_file(saved):
+    content = saved.read_bytes()
+    for length in (0, 5, 100, len(content) // 2, len(content) - 1):
+        saved.write_bytes(content[:length])
+        with pytest.raises(InputError, match=r"model.safetensors is damaged"):
+            models.load(saved)
+    saved.unlink()
+    with pytest.raises(InputError, match=r"model.safetensors is missing"):
+        models.load(saved)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"stage1": STAGE1 | {"width": 8, "widest": 16}},
+        {"stage1": STAGE1 | {"depth": 3}},
+        {"stage1": SHARED},
+        {"stage1": {"width": 4}},
+        {"stage2": STAGE2},
+    ],
+)
+def test_file_of_another_architecture(saved, other):
+    arrays, meta = read_arrays(saved)
+    write_arrays(saved, arrays, meta | other)
+    with pytest.raises(InputError, match="does not hold a generator of this version") as caught:
+        models.load(saved)
+    assert "\n" not in str(caught.value)
+
+
+def test_file_that_holds_no_model(tmp_path):
+    write_arrays(tmp_path / "a.safetensors", {"images": np.zeros(3)}, {"names": []})
+    with pytest.raises(InputError, match="does not hold a generator of this version"):
+        models.load(tmp_path / "a.safetensors")
+
+
+@pytest.mark.xfail(strict=True, reason="ModuleNotFoundError is not caught")
+def test_file_of_an_unknown_system(saved):
+    arrays, meta = read_arrays(saved)
+    write_arrays(saved, arrays, meta | {"system": "nowhere"})
+    with pytest.raises(InputError, match="nowhere"):
+        models.load(saved)

@@ -1,0 +1,296 @@
+"""The real DVC command line on a micro configuration, in throw-away repositories."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+MICRO = {
+    "variants": ["l1", "full"],
+    "dataset.synthetic.source.train_identities": 6,
+    "dataset.synthetic.source.test_identities": 4,
+    "dataset.synthetic.source.views": 4,
+    "dataset.synthetic.stage1.steps": 4,
+    "dataset.synthetic.stage1.batch_size": 4,
+    "dataset.synthetic.stage2.steps": 4,
+    "dataset.synthetic.stage2.batch_size": 4,
+    "dataset.synthetic.evaluation.pairs": 12,
+}
+QUIET = {"OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "0"}
+
+
+def run(folder, *command, check=True):
+    environment = os.environ | QUIET
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment.pop("DVC_ROOT", None)
+    result = subprocess.run(
+        command, cwd=folder, env=environment, text=True, capture_output=True, check=False
+    )
+    assert not check or result.returncode == 0, result.stdout + result.stderr
+    return result
+
+
+def dvc(folder, *arguments, check=True):
+    return run(folder, sys.executable, "-m", "dvc", *arguments, check=check)
+
+
+def set_params(folder, changes):
+    path = folder / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    for key, value in changes.items():
+        section = params
+        *parents, last = key.split(".")
+        for parent in parents:
+            section = section[parent]
+        section[last] = value
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def make_repository(folder):
+    """A git repository with the project's files as they are now, and the micro configuration."""
+    for name in ("stages", "src", ".dvc", "params.yaml", "dvc.yaml", ".gitignore", ".dvcignore"):
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "cache", "tmp", "*.local")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder / name)
+    set_params(folder, MICRO)
+    run(folder, "git", "init", "--quiet")
+    run(folder, "git", "config", "user.email", "test@example.org")
+    run(folder, "git", "config", "user.name", "test")
+    commit(folder)
+    return folder
+
+
+def commit(folder):
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "--allow-empty", "--message", "state")
+
+
+def stages_run(output):
+    return re.findall(r"Running stage '([^']+)'", output)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A repository in which the micro pipeline has run; tests must leave it as they found it."""
+    folder = make_repository(tmp_path_factory.mktemp("finished"))
+    result = dvc(folder, "repro")
+    commit(folder)
+    return folder, stages_run(result.stdout)
+
+
+@pytest.fixture
+def repository(finished, tmp_path):
+    """A private copy of the finished repository."""
+    return Path(shutil.copytree(finished[0], tmp_path / "copy", symlinks=True))
+
+
+def test_repro_runs_the_chain_in_order(finished):
+    _, stages = finished
+    names = list(dict.fromkeys(stage.split("@")[0] for stage in stages))
+    chain = ["download", "pose-heatmaps", "train-stage1", "train-stage2", "evaluate"]
+    assert names[0] == "resolve"
+    assert names[-1] == "ablation-table"
+    assert [name for name in names if name in chain] == chain
+    assert "train-stage2@synthetic-full-0" in stages
+
+
+def test_report_holds_every_row_and_metric(finished):
+    folder, _ = finished
+    table = pd.read_csv(folder / "reports/results.csv")
+    assert ",".join(table.columns) == "dataset,split,row,kind,metric,mean,std,seeds,pairs"
+    rows = ["real", "copy-source", "mean-image", "stage1", "l1", "full"]
+    assert list(table["row"].drop_duplicates()) == rows
+    assert {"ssim", "mask_ssim", "sharpness", "fid_efficientnet_lite0"} <= set(table["metric"])
+    figures = table.set_index(["row", "metric"])["mean"]
+    assert figures["real", "ssim"] == 1
+    assert figures["real", "fid_efficientnet_lite0"] == pytest.approx(0, abs=1e-3)
+    text = (folder / "reports/results.md").read_text()
+    assert "Stand-in" in text
+    assert "| VDG_w | 0.266 |" in text  # the paper's table, whatever was run
+    assert "(EfficientNet-Lite0)" in text
+    for picture in re.findall(r"\]\((figures/[^)]+)\)", text):
+        assert (folder / "reports" / picture).is_file()
+
+
+def test_nothing_is_left_for_git(finished):
+    folder, _ = finished
+    tracked = run(folder, "git", "ls-files").stdout.split()
+    assert not [name for name in tracked if name.startswith(("data/", "models/", "scores/"))]
+    assert not (folder / ".scratch").exists() or not any((folder / ".scratch").iterdir())
+
+
+def test_second_repro_runs_nothing(finished):
+    result = dvc(finished[0], "repro")
+    assert stages_run(result.stdout) == []
+
+
+def test_fresh_clone_is_in_step(finished, tmp_path):
+    run(tmp_path, "git", "clone", "--quiet", str(finished[0]), "clone")
+    dvc(tmp_path / "clone", "repro", "--allow-missing", "--dry", "--quiet")
+    (tmp_path / "clone/src/vdg/losses.py").write_text("# changed\n")
+    result = dvc(tmp_path / "clone", "repro", "--allow-missing", "--dry", "--quiet", check=False)
+    assert result.returncode != 0
+
+
+def test_alpha_retrains_only_what_uses_it(repository):
+    result = dvc(repository, "exp", "run", "--set-param", "alpha=0.5")
+    assert stages_run(result.stdout) == [
+        "resolve",
+        "train-stage2@synthetic-full-0",
+        "evaluate@synthetic-full-0",
+        "ablation-table",
+    ]
+    changed = dvc(repository, "metrics", "diff").stdout
+    assert "synthetic.full.ssim" in changed
+    assert "synthetic.l1" not in changed
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ({"variant.full.mask_weight": 2.0}, {"train-stage2@synthetic-full-0"}),
+        ({"variant.l1.about": "other words"}, {"ablation-table"}),
+        (
+            {"dataset.synthetic.stage2.lambda": 5.0},
+            {"train-stage2@synthetic-full-0", "train-stage2@synthetic-l1-0"},
+        ),
+        ({"dataset.synthetic.stage1.steps": 5}, {"train-stage1@synthetic-vdg-0"}),
+        ({"dataset.market1501.stage1.steps": 5}, set()),
+        (
+            {"dataset.synthetic.evaluation.pairs": 10},
+            {
+                "evaluate-references@synthetic",
+                "evaluate-stage1@synthetic-vdg-0",
+                "evaluate@synthetic-l1-0",
+                "evaluate@synthetic-full-0",
+            },
+        ),
+        ({"dataset.synthetic.source.seed": 1}, {"download@synthetic"}),
+    ],
+    ids=lambda value: next(iter(value), "") if isinstance(value, dict) else None,
+)
+def test_a_change_touches_what_it_can_change(repository, change, stages):
+    """Stages whose own inputs change; DVC adds those downstream if their outputs do."""
+    set_params(repository, change)
+    dvc(repository, "repro", "resolve")
+    status = yaml.safe_load(dvc(repository, "status", "--json").stdout)
+    assert set(status) == stages
+
+
+def test_a_second_seed_leaves_the_first_alone(repository):
+    result = dvc(repository, "repro", "--dry", check=False)
+    set_params(repository, {"seeds": [0, 1]})
+    result = dvc(repository, "repro", "train-stage1@synthetic-vdg-1")
+    assert stages_run(result.stdout) == ["resolve", "train-stage1@synthetic-vdg-1"]
+    status = yaml.safe_load(dvc(repository, "status", "--json").stdout)
+    assert not [name for name in status if name.endswith("-0")]
+
+
+def test_two_clones_make_the_same_bytes(finished, tmp_path):
+    other = make_repository(tmp_path)
+    dvc(other, "repro")
+    assert (other / "dvc.lock").read_bytes() == (finished[0] / "dvc.lock").read_bytes()
+
+
+def test_bad_parameter_stops_before_any_work(repository):
+    before = (repository / "reports/results.md").read_bytes()
+    result = dvc(repository, "exp", "run", "--set-param", "alpha=1.5", check=False)
+    assert result.returncode != 0
+    assert "params.yaml: alpha = 1.5" in result.stdout + result.stderr
+    assert stages_run(result.stdout) == ["resolve"]
+    assert (repository / "reports/results.md").read_bytes() == before
+
+
+def test_missing_archive_says_where_to_get_it(repository):
+    set_params(repository, {"datasets": ["market1501"]})
+    for part in ("train", "test"):
+        path = repository / f"raw/market1501/market-annotation-{part}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("name:keypoints_y:keypoints_x\n" + f"a.jpg: {[1] * 18}: {[1] * 18}\n")
+    result = dvc(repository, "repro", check=False)
+    text = result.stdout + result.stderr
+    assert "Market-1501-v15.09.15.zip" in text
+    assert "Traceback" not in text
+    assert stages_run(result.stdout) == ["resolve", "download@market1501"]
+
+
+def test_missing_inception_weights_stop_evaluation_before_it_generates(repository):
+    set_params(repository, {"dataset.synthetic.evaluation.classifier": "inception-2015"})
+    result = dvc(repository, "repro", check=False)
+    text = result.stdout + result.stderr
+    if result.returncode == 0:
+        pytest.skip("the Inception weights are here")
+    assert "pt_inception-2015-12-05-6726825d.pth" in text
+    assert "6726825d" in text
+    assert "efficientnet-lite0" in text
+
+
+def test_outside_git_the_error_is_dvcs_own(finished, tmp_path):
+    folder = Path(shutil.copytree(finished[0], tmp_path / "copy"))
+    shutil.rmtree(folder / ".git")
+    result = dvc(folder, "repro", check=False)
+    assert result.returncode != 0
+    assert "git" in (result.stdout + result.stderr).lower()
+
+
+# --- dvc.yaml lists what the stages import -------------------------------------------------------
+
+IRRELEVANT = {"src/vdg/__init__.py", "src/vdg/data/__init__.py", "src/vdg/metrics/__init__.py"}
+IRRELEVANT |= {"src/vdg/cli.py", "src/vdg/errors.py"}  # they speak to the user, and no more
+PLUGINS = {"src/vdg/models/vdg.py"}  # named by a parameter: their hash is in the resolved files
+READERS = {f"src/vdg/data/{name}.py" for name in ("market1501", "deepfashion", "synthetic")}
+
+
+def module_file(name):
+    base = ROOT / "src" / Path(*name.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def imports(path):
+    """The project's own modules that a file imports, and those they import."""
+    seen, waiting = set(), [path]
+    while waiting:
+        for node in ast.walk(ast.parse(waiting.pop().read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            for name in names:
+                file = module_file(name) if name.split(".")[0] == "vdg" else None
+                if file and file not in seen:
+                    seen.add(file)
+                    waiting.append(file)
+    return {str(file.relative_to(ROOT)) for file in seen}
+
+
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+@pytest.mark.parametrize("name", PIPELINE)
+def test_stage_lists_the_modules_it_imports(name):
+    stage = PIPELINE[name]
+    script = re.search(r"stages\.(\w+)", stage["cmd"])[1]
+    listed = {dep for dep in stage["deps"] if dep.endswith(".py")}
+    folders = [dep for dep in stage["deps"] if dep.startswith("src/") and not dep.endswith(".py")]
+    needed = imports(ROOT / f"stages/{script}.py") | {f"stages/{script}.py"}
+    if "src/vdg/models/__init__.py" in needed:  # it imports the systems by name
+        needed = needed.union(*(imports(ROOT / plugin) for plugin in PLUGINS))
+    if script == "download":  # it imports the readers by name
+        needed |= READERS
+    needed = {n for n in needed if not n.startswith(tuple(folders))} - IRRELEVANT - PLUGINS
+    assert listed == needed

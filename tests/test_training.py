@@ -1,0 +1,341 @@
+"""The training loop, on a task that is no VDG: interruptions, checkpoints, schedule, records."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from vdg import cli, runtime, training
+from vdg.errors import InputError, StoppedError
+from vdg.training import clean_up, learning_rate_factor, train, write_losses
+
+SOURCES = Path(training.__file__).parents[1]
+STEPS = 64  # no multiple of what follows
+SETTINGS = {"steps": STEPS, "log_every": 5, "checkpoint_every": 20}
+
+
+class Toy:
+    """Learn to halve numbers, with dropout, so that the state of the generator matters, too."""
+
+    def __init__(self):
+        torch.manual_seed(0)
+        self.net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.2), nn.Linear(8, 4))
+        self.modules = nn.ModuleDict({"net": self.net})
+        self.optimizers = {"net": torch.optim.Adam(self.net.parameters(), lr=0.01)}
+        self.rates = []
+
+    def update(self, x):
+        self.rates.append(self.optimizers["net"].param_groups[0]["lr"])
+        loss = (self.net(x) - x / 2).square().mean()
+        self.optimizers["net"].zero_grad()
+        loss.backward()
+        self.optimizers["net"].step()
+        return {"mse": loss.detach(), "step_size": loss.detach() * 0 + self.rates[-1]}
+
+    def state(self):
+        optimizer = self.optimizers["net"].state_dict()["state"]
+        tensors = [value for values in optimizer.values() for value in values.values()]
+        return [*self.net.state_dict().values(), *tensors, torch.get_rng_state()]
+
+
+def batch_at(step):
+    return torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
+
+
+def signalled_at(last, *signals):
+    """Batches that send this process signals while the step `last` is under way."""
+
+    def batch(step):
+        if step == last:
+            for number in signals:
+                os.kill(os.getpid(), number)
+        return batch_at(step)
+
+    return batch
+
+
+def run(scratch, batches=batch_at, **settings):
+    task = Toy()
+    rows = train(task, batches, scratch=scratch, **SETTINGS | settings)
+    return task, rows
+
+
+def same(one, other):
+    """Whether two runs ended in the same state and gave the same record, to the bit."""
+    pairs = zip(one[0].state(), other[0].state(), strict=True)
+    return one[1] == other[1] and all(torch.equal(a, b) for a, b in pairs)
+
+
+def names(scratch):
+    return sorted(path.name for path in scratch.iterdir())
+
+
+@pytest.fixture
+def whole(tmp_path):
+    """A run that nothing interrupted."""
+    task, rows = run(tmp_path / "whole")
+    task.final = task.state()
+    task.state = lambda: task.final  # later runs move the generator on
+    return task, rows
+
+
+@pytest.fixture
+def stopped(tmp_path):
+    """The scratch folder of a run with checkpoints at steps 20 and 40."""
+    scratch = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt):
+        run(scratch, signalled_at(47, signal.SIGINT, signal.SIGINT))
+    assert names(scratch) == ["step-00000020.pt", "step-00000040.pt"]
+    return scratch
+
+
+def test_twice_the_same(whole, tmp_path):
+    assert same(run(tmp_path / "again"), whole)
+
+
+def test_the_loss_falls(whole):
+    rows = whole[1]
+    assert rows[-1]["mse"] < 0.7 * rows[0]["mse"]
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from test_training import cli, run, signalled_at
+cli.run(lambda: run(Path(sys.argv[1]), signalled_at(47, int(sys.argv[2]))) and None)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "resumed"), [(signal.SIGTERM, 143, 50), (signal.SIGKILL, -9, 40)]
+)
+def test_a_killed_process_goes_on_to_the_same_bytes(
+    whole, tmp_path, capsys, number, code, resumed
+):
+    scratch = tmp_path / "killed"
+    paths = os.pathsep.join([str(SOURCES), str(Path(__file__).parent)])
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, str(scratch), str(int(number))],
+        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        capture_output=True,
+        text=True,
+    )
+    assert child.returncode == code, child.stderr
+    assert "Traceback" not in child.stderr
+    if number == signal.SIGTERM:
+        assert "stopped by SIGTERM after a checkpoint; the same command goes on" in child.stderr
+    assert names(scratch)[-1] == f"step-{resumed:08d}.pt"
+    assert same(run(scratch), whole)
+    assert f"at step {resumed}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_after_a_checkpoint(whole, tmp_path, number, capsys):
+    handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(StoppedError) as stop:
+        run(tmp_path, signalled_at(7, number))
+    assert stop.value.exit_code == 128 + number
+    assert "again to stop at once" in capsys.readouterr().err
+    assert names(tmp_path)[-2:] == ["step-00000010.pt", "whole"]
+    assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert same(run(tmp_path), whole)
+
+
+def test_stopping_again_and_again(whole, tmp_path):
+    for last in (3, 12, 22, 61):
+        if last < 60:
+            with pytest.raises(StoppedError):
+                run(tmp_path / "again", signalled_at(last, signal.SIGTERM))
+    assert same(run(tmp_path / "again", signalled_at(61, signal.SIGTERM)), whole)
+
+
+def test_a_second_signal_stops_at_once(whole, stopped):
+    assert same(run(stopped), whole)
+
+
+def test_a_finished_run_trains_nothing_more(whole, tmp_path):
+    settings = {"steps": 40}
+    first = run(tmp_path / "a", **settings)
+    first[0].final = first[0].state()
+    again = run(tmp_path / "a", **settings)
+    assert again[0].rates == []
+    assert again[1] == first[1]
+    assert all(torch.equal(a, b) for a, b in zip(first[0].final, again[0].state(), strict=True))
+
+
+def test_two_checkpoints_are_kept(tmp_path):
+    shown = []
+    run(tmp_path, checkpoint_every=10, at_checkpoint=lambda: shown.append(names(tmp_path)[-1]))
+    assert shown == [f"step-{step:08d}.pt" for step in range(10, 61, 10)]
+    assert names(tmp_path) == ["step-00000050.pt", "step-00000060.pt"]
+    clean_up(tmp_path)
+    assert not tmp_path.exists()
+    clean_up(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "unlike"])
+def test_a_damaged_checkpoint_is_set_aside(whole, stopped, damage, capsys):
+    newest = stopped / "step-00000040.pt"
+    content = newest.read_bytes()
+    if damage == "unlike":
+        torch.save({"weights": torch.zeros(3)}, newest)
+    else:
+        kept = {"truncated": content[: len(content) // 2], "empty": b"", "garbage": b"x" * 999}
+        newest.write_bytes(kept[damage])
+    with pytest.warns(UserWarning, match=r"step-00000040.pt is damaged .*; set aside"):
+        resumed = run(stopped)
+    assert same(resumed, whole)
+    assert "at step 20" in capsys.readouterr().err
+    assert "step-00000040.damaged" in names(stopped)
+
+
+@pytest.mark.filterwarnings("ignore:.*is damaged")
+def test_without_a_whole_checkpoint_training_starts_anew(whole, stopped):
+    for path in stopped.iterdir():
+        path.write_bytes(b"")
+    assert same(run(stopped), whole)
+
+
+def test_what_a_killed_write_left_is_ignored(whole, stopped):
+    (stopped / ".step-00000060.pt.x1y2").write_bytes(b"half")
+    assert same(run(stopped), whole)
+
+
+class Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("dump", [torch.save, lambda o, path: path.write_bytes(pickle.dumps(o))])
+def test_a_checkpoint_runs_no_code(whole, stopped, tmp_path, dump):
+    evil = {"step": 60, "rows": [], "modules": Evil(tmp_path / "executed")}
+    dump(evil, stopped / "step-00000060.pt")
+    with pytest.warns(UserWarning, match=r"step-00000060.pt is damaged"):
+        resumed = run(stopped)
+    assert not (tmp_path / "executed").exists()
+    assert same(resumed, whole)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    ("step", "row", "last"), [(12, 15, "none"), (47, 50, "step-00000040.pt"), (62, 64, "60.pt")]
+)
+def test_a_loss_that_is_not_finite(tmp_path, value, step, row, last):
+    with pytest.raises(InputError, match=f"diverged before step {row}: mse is not") as caught:
+        run(tmp_path, lambda i: batch_at(i) * (value if i == step else 1), checkpoint_every=10)
+    assert "step_size" not in str(caught.value)
+    assert "lower the learning rate" in str(caught.value)
+    assert str(caught.value).endswith(last)
+    checkpoints = names(tmp_path)
+    assert all(int(name[5:-3]) <= step for name in checkpoints)
+
+
+@pytest.mark.filterwarnings("error")
+def test_learning_rate_schedule(tmp_path):
+    task, rows = run(tmp_path, steps=20, decay=0.5)
+    expected = [0.01] * 10 + [0.01 * (20 - step) / 10 for step in range(10, 20)]
+    assert task.rates == pytest.approx(expected)
+    assert rows[-1]["step_size"] == pytest.approx(sum(expected[-5:]) / 5)
+
+
+def test_learning_rate_factor():
+    assert [learning_rate_factor(step, 100, 0.5) for step in (0, 50, 75, 99)] == [1, 1, 0.5, 0.02]
+    assert [learning_rate_factor(step, 100, 1.0) for step in (0, 25, 50)] == [1, 0.75, 0.5]
+    assert learning_rate_factor(99, 100, 0.0) == 1
+
+
+class Counter(Toy):
+    """Losses that are known: the batch is the number of the step."""
+
+    def update(self, step):
+        return {"step_loss": torch.tensor(float(step)), "one": torch.tensor(1.0)}
+
+
+def test_rows_are_means_since_the_last(tmp_path):
+    rows = train(Counter(), lambda step: step, steps=12, scratch=tmp_path, log_every=5)
+    assert rows == [
+        {"step": 5, "step_loss": 2.0, "one": 1.0},
+        {"step": 10, "step_loss": 7.0, "one": 1.0},
+        {"step": 12, "step_loss": 10.5, "one": 1.0},
+    ]
+
+
+def test_losses_as_csv(tmp_path):
+    rows = [{"step": 20, "l1": 1 / 3, "image": 2.0}, {"step": 40, "l1": 1e-9, "image": 12345678.0}]
+    write_losses(tmp_path / "losses" / "a.csv", rows)
+    text = (tmp_path / "losses" / "a.csv").read_text()
+    assert text == "step,l1,image\n20,0.333333,2\n40,1e-09,1.23457e+07\n"
+
+
+def test_bfloat16(tmp_path):
+    task, rows = run(tmp_path, precision="bf16", steps=10)
+    assert all(value.dtype == torch.float32 for value in task.net.parameters())
+    assert rows != run(tmp_path / "fp32", steps=10)[1]
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(name.encode())
+    return [tmp_path / "a", tmp_path / "b"]
+
+
+def test_scratch_folder_is_that_of_one_run_alone(inputs, tmp_path, monkeypatch):
+    settings = {"seed": 0, "stage1": {"steps": 5, "width": 8}}
+    folders = [runtime.scratch_folder(settings, inputs)]
+    for other in (settings | {"seed": 1}, settings | {"stage1": {"steps": 6, "width": 8}}):
+        folders.append(runtime.scratch_folder(other, inputs))
+    folders.append(runtime.scratch_folder(settings, inputs[:1]))
+    inputs[1].write_bytes(b"c")
+    folders.append(runtime.scratch_folder(settings, inputs))
+    inputs[1].write_bytes(b"b")
+    monkeypatch.setattr(training, "__file__", str(inputs[0]))  # changed code
+    folders.append(runtime.scratch_folder(settings, inputs))
+    assert len(set(folders)) == len(folders)
+
+
+def test_scratch_folder_does_not_depend_on_the_checkout(inputs, tmp_path, monkeypatch):
+    settings = {"seed": 0, "stage1": {"steps": 5, "width": 8}}
+    folder = runtime.scratch_folder(settings, inputs)
+    assert folder.parts[0] == ".scratch"
+    copies = [tmp_path / "copy" / path.name for path in inputs]
+    copies[0].parent.mkdir()
+    for path, copied in zip(inputs, copies, strict=True):
+        copied.write_bytes(path.read_bytes())
+    turned = {key: settings[key] for key in reversed(settings)}
+    assert runtime.scratch_folder(turned, copies[::-1]) == folder
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert runtime.scratch_folder(settings, inputs) == tmp_path / folder
+
+
+def test_devices():
+    assert runtime.select_device("cpu") == torch.device("cpu")
+    with pytest.raises(InputError, match="device = 'cuda:99': not on this machine"):
+        runtime.select_device("cuda:99")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (InputError("params.yaml: alpha"), "error: params.yaml: alpha", ""),
+        (StoppedError(signal.SIGTERM), 143, "stopped by SIGTERM"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_what_a_stage_says(error, code, text, capsys):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as left:
+        cli.run(main)
+    assert left.value.code == code
+    assert text in capsys.readouterr().err
