@@ -25,10 +25,13 @@ def mask_l1(I_hat: Tensor, I_b: Tensor, M_b: Tensor, w: float = 1.0) -> Tensor:
 def mask_ssim(I_hat: Tensor, I_b: Tensor, M_b: Tensor, w: float = 1.0) -> Tensor:
     """L_SSIM^mask = 1 - SSIM(I_hat (1 + w M_b), I_b (1 + w M_b)).
 
-    The images are first mapped to [0, 1], so that the data range is 1 + w (2 at w = 1).
+    The images are first mapped to [0, 1], so that the data range is 1 + w (2 at w = 1). Their edges
+    are mirrored by half a window: SSIM's windows lie inside the frame, and would leave the border
+    to the adversary alone, which draws what it likes there.
     """
     weight = 1 + w * M_b
-    return 1 - ssim((I_hat + 1) / 2 * weight, (I_b + 1) / 2 * weight, data_range=1 + w).mean()
+    x, y = (F.pad((I + 1) / 2 * weight, (5, 5, 5, 5), mode="reflect") for I in (I_hat, I_b))
+    return 1 - ssim(x, y, data_range=1 + w).mean()
 
 
 class ImageLoss:
