@@ -25,6 +25,9 @@ repro: setup  ## run the whole pipeline and print the results table
 test: setup  ## run the test suite
 	python -m pytest
 
+bench: setup  ## time SSIM against scikit-image
+	python -m bench.ssim
+
 lint: setup  ## check style
 	ruff check .
 	ruff format --check .

@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[1]
 # the same examples in every run, and no failure because a machine is busy
 settings.register_profile("vdg", deadline=None, derandomize=True)
 settings.load_profile("vdg")
+# on tensors as small as these, threads mostly wait for each other
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -145,7 +145,7 @@ def test_depth_that_does_not_divide(load):
     text = message(load, f"{STAGE1}.depth", 8)
     assert text.startswith("params.yaml: dataset.synthetic")
     assert "depth 8" in text
-    assert "divisible by 256" in text
+    assert "divisible by" in text
 
 
 def test_renderer_draws_one_shape(load):
@@ -189,7 +189,6 @@ def test_key_given_twice(tmp_path):
         pytest.param(
             b"about: caf\xe9\n",
             "UTF-8",
-            marks=pytest.mark.xfail(strict=True, reason="UnicodeDecodeError is not caught"),
         ),
     ],
 )
@@ -205,12 +204,10 @@ def test_no_file(tmp_path):
     assert "cannot read" in message(config.load, tmp_path / "params.yaml")
 
 
-@pytest.mark.xfail(strict=True, reason="seeds beyond 64 bits pass, and torch refuses them later")
 def test_seed_that_no_generator_takes(load):
     message(load, "seeds", [10**20])
 
 
-@pytest.mark.xfail(strict=True, reason="any module beside the readers or systems passes for one")
 @pytest.mark.parametrize(
     ("key", "value"), [(f"{SOURCE}.reader", "archive"), ("network.vdg.system", "blocks")]
 )

@@ -9,6 +9,7 @@ from skimage.metrics import structural_similarity
 from vdg.losses import ImageLoss, adversarial_loss, discriminator_loss, l1, mask_l1, mask_ssim
 
 WEIGHTS = [0.5, 1.0, 4.0]
+EDGES = ((0, 0), (0, 0), (5, 5), (5, 5))
 
 
 @pytest.fixture
@@ -21,9 +22,15 @@ def views(uniform):
 
 
 def reference_ssim(I_hat, I_b, M_b, w):
-    """1 - SSIM by scikit-image, of images in [0, 1] whose body pixels weigh 1 + w."""
+    """1 - SSIM by scikit-image, of images in [0, 1] whose body pixels weigh 1 + w.
+
+    Their edges are mirrored by half a window, so that each pixel is the centre of one.
+    """
     weight = 1 + w * M_b.numpy().astype(np.float64)
-    x, y = ((image.numpy().astype(np.float64) + 1) / 2 * weight for image in (I_hat, I_b))
+    x, y = (
+        np.pad((image.numpy().astype(np.float64) + 1) / 2 * weight, EDGES, mode="reflect")
+        for image in (I_hat, I_b)
+    )
     settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     values = [
         structural_similarity(a, b, channel_axis=0, data_range=1 + w, **settings)
@@ -65,6 +72,13 @@ def test_equal_images_cost_nothing(views):
     assert l1(I_b, I_b) == 0
     assert mask_l1(I_b, I_b, M_b) == 0
     assert mask_ssim(I_b, I_b, M_b).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_every_pixel_matters_to_the_masked_ssim(views):
+    I_hat, I_b, M_b = views
+    I_hat.requires_grad_()
+    mask_ssim(I_hat, I_b, M_b).backward()
+    assert I_hat.grad.ne(0).all()  # also at the border, where no window of SSIM is centred
 
 
 def test_an_empty_mask_leaves_plain_l1(views):

@@ -78,16 +78,11 @@ def test_predictions_are_images(build, shape, batch):
 @pytest.mark.parametrize(
     "change",
     [
-        *({"stage1": {"depth": depth}} for depth in (1, 3, 5)),
-        *({"stage2": {"depth": depth}} for depth in (1, 3, 5)),
+        *({"stage1": {"depth": depth}} for depth in (1, 3, 4, 5)),
+        *({"stage2": {"depth": depth}} for depth in (1, 3, 4, 5)),
         *({"stage2": {"discriminator_levels": levels}} for levels in (1, 4)),
-        *(
-            pytest.param(change, marks=pytest.mark.xfail(strict=True, reason=reason))
-            for reason, change in (
-                ("the stem halves once more than depth says", {"stage1": {"depth": 4}}),
-                ("the stem halves once more than depth says", {"stage2": {"depth": 4}}),
-                ("levels are not checked", {"stage2": {"discriminator_levels": 6}}),
-            )
+        pytest.param(
+            {"stage2": {"discriminator_levels": 6}},
         ),
     ],
     ids=str,
@@ -201,7 +196,9 @@ def test_stage1_is_frozen_while_stage2_trains(batch):
     assert changed(generator, task.generator)
     assert not changed(generator, task.generator) & frozen
     assert changed(discriminator, task.discriminator)
-    assert all(parameter.grad is None for parameter in task.generator.stage1.parameters())
+    for parameter in task.generator.stage1.parameters():
+        assert parameter.grad is None
+        assert not parameter.requires_grad
     assert losses.keys() == {"discriminator", "adversarial", "mask_l1", "mask_ssim", "image"}
     assert all(loss.isfinite() and not loss.requires_grad for loss in losses.values())
 
@@ -282,7 +279,6 @@ def test_file_that_holds_no_model(tmp_path):
         models.load(tmp_path / "a.safetensors")
 
 
-@pytest.mark.xfail(strict=True, reason="ModuleNotFoundError is not caught")
 def test_file_of_an_unknown_system(saved):
     arrays, meta = read_arrays(saved)
     write_arrays(saved, arrays, meta | {"system": "nowhere"})

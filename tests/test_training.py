@@ -183,7 +183,6 @@ def test_two_checkpoints_are_kept(tmp_path):
         *("truncated", "empty", "unlike"),
         pytest.param(
             "garbage",
-            marks=pytest.mark.xfail(strict=True, reason="torch's advice of unsafe loading is shown"),
         ),
     ],
 )
@@ -234,7 +233,7 @@ def test_a_checkpoint_runs_no_code(whole, stopped, tmp_path, dump):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize(
-    ("step", "row", "last"), [(12, 15, "none"), (47, 50, "step-00000040.pt"), (62, 64, "60.pt")]
+    ("step", "row", "last"), [(7, 10, "none"), (47, 50, "step-00000040.pt"), (62, 64, "60.pt")]
 )
 def test_a_loss_that_is_not_finite(tmp_path, value, step, row, last):
     with pytest.raises(InputError, match=f"diverged before step {row}: mse is not") as caught:
@@ -242,8 +241,7 @@ def test_a_loss_that_is_not_finite(tmp_path, value, step, row, last):
     assert "step_size" not in str(caught.value)
     assert "lower the learning rate" in str(caught.value)
     assert str(caught.value).endswith(last)
-    checkpoints = names(tmp_path)
-    assert all(int(name[5:-3]) <= step for name in checkpoints)
+    assert all(int(path.stem.removeprefix("step-")) <= step for path in tmp_path.glob("*"))
 
 
 @pytest.mark.filterwarnings("error")
@@ -311,6 +309,7 @@ def test_scratch_folder_is_that_of_one_run_alone(inputs, tmp_path, monkeypatch):
 
 
 def test_scratch_folder_does_not_depend_on_the_checkout(inputs, tmp_path, monkeypatch):
+    monkeypatch.delenv("DVC_ROOT", raising=False)
     settings = {"seed": 0, "stage1": {"steps": 5, "width": 8}}
     folder = runtime.scratch_folder(settings, inputs)
     assert folder.parts[0] == ".scratch"

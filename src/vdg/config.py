@@ -22,6 +22,8 @@ from vdg.errors import InputError
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 CODE = Path(__file__).parent
+READERS = ("data", "read")
+SYSTEMS = ("models", "build_stage1")
 
 
 def _to_float(value: Any) -> Any:
@@ -36,6 +38,7 @@ def _to_float(value: Any) -> Any:
 Float = Annotated[float, BeforeValidator(_to_float), Field(allow_inf_nan=False)]
 Rate = Annotated[Float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Names = Annotated[list[Annotated[str, Field(pattern=NAME)]], Field(min_length=1)]
 
 
@@ -48,7 +51,7 @@ class SyntheticSource(Section):
     train_identities: Count
     test_identities: Count
     views: Annotated[int, Field(ge=2)]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
 
 class Annotations(Section):
@@ -120,11 +123,23 @@ class Dataset(Section):
     def _sizes_divide(self):
         for stage in (self.stage1, self.stage2):
             for side in (self.height, self.width):
-                if side % 2**stage.depth:
+                if side % 2 ** (stage.depth + 1):
                     raise ValueError(
                         f"depth {stage.depth} needs a height and width divisible by "
-                        f"{2**stage.depth}, not {self.height} x {self.width}"
+                        f"{2 ** (stage.depth + 1)}, not {self.height} x {self.width}"
                     )
+        levels = self.stage2.discriminator_levels
+        if min(self.height, self.width) < 2**levels:
+            raise ValueError(
+                f"stage2.discriminator_levels = {levels} needs pictures of at least {2**levels} "
+                f"pixels, not {self.height} x {self.width}"
+            )
+        crop = self.evaluation.crop_width
+        if crop is not None and not 11 <= crop <= self.width:
+            raise ValueError(
+                f"evaluation.crop_width = {crop}: must be from 11, SSIM's window, to the width, "
+                f"{self.width}"
+            )
         if isinstance(self.source, SyntheticSource) and self.height != 2 * self.width:
             raise ValueError("the renderer draws pictures twice as high as wide")
         return self
@@ -152,7 +167,7 @@ class Params(Section):
     datasets: Names
     networks: Names
     variants: Names
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     alpha: Annotated[Float, Field(ge=0, le=1)]
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
     precision: Literal["fp32", "bf16"]
@@ -181,6 +196,8 @@ def load(path) -> Params:
         raw = yaml.load(Path(path).read_text(), _Loader)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: save it as UTF-8") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
@@ -253,15 +270,25 @@ def _check_names(params: Params) -> None:
                 f"params.yaml: variant.{name}.network = {network!r}: not trained; add it to "
                 f"networks ({params.networks}) or use one of those"
             )
-    plugins = {
-        f"dataset.{k}.source.reader": ("data", d.source.reader) for k, d in params.dataset.items()
-    }
-    plugins |= {f"network.{k}.system": ("models", n.system) for k, n in params.network.items()}
-    for key, (folder, name) in plugins.items():
-        if not (CODE / folder / f"{name}.py").is_file():
+    named = [
+        (f"dataset.{name}.source.reader", READERS, dataset.source.reader)
+        for name, dataset in params.dataset.items()
+        if isinstance(dataset.source, ArchiveSource)
+    ]
+    named += [(f"network.{k}.system", SYSTEMS, n.system) for k, n in params.network.items()]
+    for key, (folder, function), name in named:
+        known = _modules(folder, function)
+        if name not in known:
             raise InputError(
-                f"params.yaml: {key} = {name!r}: there is no src/vdg/{folder}/{name}.py"
+                f"params.yaml: {key} = {name!r}: no such file in src/vdg/{folder}/; "
+                f"allowed: {', '.join(known)}"
             )
+
+
+def _modules(folder: str, function: str) -> list[str]:
+    """The modules of a folder that define a function: the readers, or the systems."""
+    files = sorted((CODE / folder).glob("*.py"))
+    return [file.stem for file in files if f"\ndef {function}(" in file.read_text()]
 
 
 def resolve(params: Params) -> dict[str, dict]:

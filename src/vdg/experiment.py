@@ -12,7 +12,7 @@ from vdg.batches import PairData, load_pairs, to_uint8
 from vdg.figures import grid, save_png, skeleton
 from vdg.losses import ImageLoss
 from vdg.pairs import PairSampler
-from vdg.runtime import make_deterministic, provenance, scratch_folder, select_device
+from vdg.runtime import set_up, provenance, scratch_folder, select_device
 from vdg.tasks import Reconstruction, Refinement
 from vdg.training import Task, clean_up, train, write_losses
 
@@ -36,7 +36,7 @@ class Outputs:
 def train_stage1(config: dict, data: Path, seed: int, outputs: Outputs) -> None:
     """Train the coarse generator. config: configs/<dataset>/stage1-<network>.json."""
     device = select_device(config["device"])
-    make_deterministic(seed)
+    set_up(seed)
     system, settings = config["network"]["system"], config["stage1"]
     shape = settings | {"shared_encoders": config["network"]["shared_encoders"]}
     generator = models.system(system).build_stage1(shape)
@@ -48,7 +48,7 @@ def train_stage1(config: dict, data: Path, seed: int, outputs: Outputs) -> None:
 def train_stage2(config: dict, data: Path, stage1: Path, seed: int, outputs: Outputs) -> None:
     """Refine a trained stage I adversarially. config: configs/<dataset>/stage2-<variant>.json."""
     device = select_device(config["device"])
-    make_deterministic(seed)
+    set_up(seed)
     settings = config["stage2"]
     coarse, coarse_meta = models.load(stage1, device)
     system = models.system(coarse_meta["system"])

@@ -92,7 +92,7 @@ def read_arrays(path, framework: str = "np"):
         with safetensors.safe_open(path, framework=framework) as file:
             meta = json.loads((file.metadata() or {}).get("vdg", "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
-    except safetensors.SafetensorError as error:
+    except (safetensors.SafetensorError, ValueError) as error:
         raise InputError(
             f"{path} is damaged ({error}): delete it and run the stage that writes it again"
         ) from error

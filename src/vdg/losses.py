@@ -30,7 +30,7 @@ def mask_ssim(I_hat: Tensor, I_b: Tensor, M_b: Tensor, w: float = 1.0) -> Tensor
     to the adversary alone, which draws what it likes there.
     """
     weight = 1 + w * M_b
-    x, y = (F.pad((I + 1) / 2 * weight, (5, 5, 5, 5), mode="reflect") for I in (I_hat, I_b))
+    x, y = (F.pad((image + 1) / 2 * weight, (5, 5, 5, 5), mode="reflect") for image in (I_hat, I_b))
     return 1 - ssim(x, y, data_range=1 + w).mean()
 
 

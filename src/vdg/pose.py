@@ -36,17 +36,19 @@ def heat_maps(keypoints: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """Gaussian heat maps P (Siarohin et al., CVPR 2018).
 
     keypoints: (B, 18, 2), (y, x) in pixels, negative = missing.
-    Returns (B, 18, height, width) in [0, 1]: peak 1 at the joint, a zero map where it is missing.
+    Returns (B, 18, height, width) in [0, 1], laid out channels last as the pictures are: peak 1 at
+    the joint, a zero map where it is missing.
     """
     keypoints = keypoints.to(torch.float32)
     scale = 2 * (HEAT_MAP_SIGMA * height / 128) ** 2
-    rows = torch.arange(height, device=keypoints.device, dtype=torch.float32)
-    columns = torch.arange(width, device=keypoints.device, dtype=torch.float32)
-    found = (keypoints >= 0).all(-1, keepdim=True)
+    rows = torch.arange(height, device=keypoints.device, dtype=torch.float32)[:, None]
+    columns = torch.arange(width, device=keypoints.device, dtype=torch.float32)[:, None]
+    y, x = keypoints[:, None, :, 0], keypoints[:, None, :, 1]
+    found = (y >= 0) & (x >= 0)
     # a Gaussian of two variables is the product of two Gaussians of one
-    along_y = torch.exp(-((rows - keypoints[..., :1]) ** 2) / scale) * found
-    along_x = torch.exp(-((columns - keypoints[..., 1:]) ** 2) / scale)
-    return along_y.unsqueeze(-1) * along_x.unsqueeze(-2)
+    along_y = torch.exp(-((rows - y) ** 2) / scale) * found
+    along_x = torch.exp(-((columns - x) ** 2) / scale)
+    return (along_y[:, :, None] * along_x[:, None]).permute(0, 3, 1, 2)
 
 
 def pose_mask(keypoints: np.ndarray, height: int, width: int) -> np.ndarray:

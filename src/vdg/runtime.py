@@ -32,13 +32,16 @@ def select_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def make_deterministic(seed: int) -> None:
+def set_up(seed: int) -> None:
     """Fix every source of chance: the same seed on the same machine gives the same bytes."""
+    # the tails of heat maps are denormal numbers, on which a CPU trains a fifth slower
+    torch.set_flush_denormal(True)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs time
     torch.backends.cudnn.benchmark = False
 
 

@@ -151,7 +151,7 @@ def _resume(task: Task, scratch: Path, device) -> tuple[int, list[dict[str, floa
             state = torch.load(path, map_location=device, weights_only=True)
             step, rows = state["step"], state["rows"]
         except Exception as error:  # torch.load has no one exception for a damaged file
-            warnings.warn(f"{path} is damaged ({error}); set aside", stacklevel=2)
+            warnings.warn(f"{path} is damaged ({type(error).__name__}); set aside", stacklevel=2)
             path.rename(path.with_suffix(".damaged"))
             continue
         for key, module in task.modules.items():

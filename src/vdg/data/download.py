@@ -37,7 +37,8 @@ def fetch(reader, config: dict, output: Path) -> None:
         check_names(names[part], set(parts[part].names), f"{annotations[part]}")
     if pairs:
         known = set(parts.get("test", parts["train"]).names)
-        check_names({name for pair in read_pairs(pairs) for name in pair}, known, f"{pairs}")
+        listed_pairs = dict.fromkeys(name for pair in read_pairs(pairs) for name in pair)
+        check_names(listed_pairs, known, f"{pairs}")
 
     for part, images in parts.items():
         images.save(output / f"{part}.safetensors")

@@ -41,6 +41,11 @@ def build(
         test = train
         kept, held_out = hold_out(everyone, hold_out_identities)
     published = download / "pairs-test.csv"
+    if split == "hold-out" and published.is_file():
+        raise InputError(
+            "a published list of test pairs is for the official split: set source.pairs to null, "
+            "or poses.split to official"
+        )
     wanted = read_pairs(published) if published.is_file() else None
     return {"train": train.poses(kept, None), "test": test.poses(held_out, wanted)}
 
@@ -84,9 +89,10 @@ class _Part:
             pairs = all_pairs([self.identity[name] for name in used])
             pairs = np.array([place[name] for name in used], np.int32)[pairs]
         else:
-            pairs = np.array([[place[a], place[b]] for a, b in wanted], np.int32)
             used = list(dict.fromkeys(name for pair in wanted for name in pair))
+            check_names(used, place, "the published pairs against the pictures")
             check_names(used, self.keypoints, "the published pairs against the annotations")
+            pairs = np.array([[place[a], place[b]] for a, b in wanted], np.int32)
         if not len(pairs):
             raise InputError(
                 f"no pair is left in the {self.part} part: of {len(self.keypoints)} pictures "

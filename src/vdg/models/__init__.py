@@ -41,7 +41,7 @@ def load(path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:
         if meta["stage2"]:
             generator = module.build_generator(generator, meta["stage2"])
         generator.load_state_dict(arrays)
-    except (KeyError, RuntimeError) as error:
+    except (ImportError, KeyError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"{path} does not hold a generator of this version ({reason}): train it again"
