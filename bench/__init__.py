@@ -1,4 +1,4 @@
-"""Benchmarks that print what the README and the issues claim: `python -m bench.NAME`."""
+"""Benchmarks that print speed ratios on this machine: `python -m bench.NAME`."""
 
 import sys
 from pathlib import Path
