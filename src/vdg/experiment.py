@@ -12,7 +12,7 @@ from vdg.batches import PairData, load_pairs, to_uint8
 from vdg.figures import grid, save_png, skeleton
 from vdg.losses import ImageLoss
 from vdg.pairs import PairSampler
-from vdg.runtime import set_up, provenance, scratch_folder, select_device
+from vdg.runtime import provenance, scratch_folder, select_device, set_up
 from vdg.tasks import Reconstruction, Refinement
 from vdg.training import Task, clean_up, train, write_losses
 
