@@ -207,7 +207,8 @@ def test_the_generator_does_not_train_the_discriminator(batch):
     task = refinement(discriminator_learning_rate=0.0)
     before = state(task.discriminator)
     task.update(batch)
-    assert not changed(before, task.discriminator)
+    # the estimate of its largest singular values goes on; its weights stay
+    assert not [k for k in changed(before, task.discriminator) if not k.endswith(("_u", "_v"))]
     assert all(parameter.requires_grad for parameter in task.discriminator.parameters())
 
 

@@ -194,7 +194,7 @@ def test_published_pairs_without_annotation(folder):
 def test_published_pairs_of_unknown_pictures(folder, split, pair):
     names = ImageSet.load(folder / "test.safetensors").names
     (folder / "pairs-test.csv").write_text("from,to\n" + ",".join(pair).format(*names) + "\n")
-    with pytest.raises(InputError, match="published pairs"):
+    with pytest.raises(InputError, match="published"):
         preparation.build(folder, **split)
 
 

@@ -159,7 +159,7 @@ def test_stripes_reach_the_picture():
 
 def test_identity_is_seen_by_a_few_cameras_and_all_around(pictures):
     for identity in range(1, 31):
-        assert 2 <= len({pictures[identity, view].camera for view in range(8)}) <= 4
+        assert 1 <= len({pictures[identity, view].camera for view in range(8)}) <= 3
     faces = [p.keypoints[0, 0] >= 0 for p in pictures.values()]
     assert 0.3 < np.mean(faces) < 0.8
 
