@@ -132,11 +132,11 @@ def write(config: dict, scores: Path, losses: Path, output: Path) -> None:
     table = tidy(reports, config["seeds"])
     text = table.to_csv(index=False, float_format="%.6f")
     write_bytes(output / "results.csv", text.encode())
+    # the figures that an experiment can move, few enough for `dvc exp show`; the rest is in the CSV
     nested = {
         report.name: {
-            row.name: {m: float(np.mean(v)) for m, v in row.figures.items()}
-            for row in report.rows
-            if row.kind != "paper"
+            row.name: {m: float(np.mean(row.figures[report.column(m)])) for m in MAIN}
+            for row in report.of_kind("ours")
         }
         for report in reports
     }
