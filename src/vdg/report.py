@@ -135,7 +135,7 @@ def write(config: dict, scores: Path, losses: Path, output: Path) -> None:
     # the figures that an experiment can move, few enough for `dvc exp show`; the rest is in the CSV
     nested = {
         report.name: {
-            row.name: {m: float(np.mean(row.figures[report.column(m)])) for m in MAIN}
+            row.name: {m: float(np.mean(row.figures[m])) for m in map(report.column, MAIN)}
             for row in report.of_kind("ours")
         }
         for report in reports
