@@ -189,7 +189,6 @@ def test_a_change_touches_what_it_can_change(repository, change, stages):
 
 
 def test_a_second_seed_leaves_the_first_alone(repository):
-    result = dvc(repository, "repro", "--dry", check=False)
     set_params(repository, {"seeds": [0, 1]})
     result = dvc(repository, "repro", "train-stage1@synthetic-vdg-1")
     assert stages_run(result.stdout) == ["resolve", "train-stage1@synthetic-vdg-1"]
