@@ -4,8 +4,8 @@ import argparse
 import shutil
 from pathlib import Path
 
-from vdg import cli, report
-from vdg.files import read_json
+from vdg import cli, report, results
+from vdg.files import read_json, write_bytes
 
 REPORTS = Path("reports")
 
@@ -13,12 +13,22 @@ REPORTS = Path("reports")
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--show", action="store_true", help="print the tables that were written")
+    parser.add_argument(
+        "--keep", metavar="FILE", help="write the text alone, without pictures, to keep it"
+    )
+    parser.add_argument("--note", default="", help="first lines of the file that --keep writes")
     args = parser.parse_args()
     config = read_json("configs/report.json")
+    if args.keep:
+        found = results.collect(config, Path("scores"))
+        text = report.markdown(found, config, args.note, pictures=False)
+        write_bytes(args.keep, text.encode())
+        print(args.keep)
+        return
     if not args.show:
         shutil.rmtree(REPORTS / "figures", ignore_errors=True)
         report.write(config, Path("scores"), Path("losses"), REPORTS)
-    for found in report.collect(config, Path("scores")):
+    for found in results.collect(config, Path("scores")):
         print(f"\n{found.name}, {found.settings['split']} split\n{report.main_table(found)}")
     print(REPORTS / "results.md")
 

@@ -19,8 +19,8 @@ def main():
     args = cli.arguments(__doc__, "dataset")
     config = read_json(f"configs/{args.dataset}/pose-heatmaps.json")
     data = Path("data") / args.dataset
-    config["device"] = select_device(config["device"])
-    splits = preparation.build(data / "download", **config)
+    settings = config["poses"] | {"device": select_device(config["poses"]["device"])}
+    splits = preparation.build(data / "download", **settings)
 
     output = data / "poses"
     shutil.rmtree(output, ignore_errors=True)

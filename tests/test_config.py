@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vdg import config
+from vdg import code, config
 from vdg.errors import InputError
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
@@ -92,6 +92,9 @@ def test_everything_switched_on_is_valid(load, raw):
         (f"{SOURCE}.reader", "nowhere", "'nowhere'", "no such file in src/vdg/data/"),
         ("network.vdg.system", "nowhere", "'nowhere'", "no such file in src/vdg/models/"),
         ("variant.full.mask_weight", -1, "-1", "greater than or equal to 0"),
+        ("variant.full.alpha", 1.5, "1.5", "less than or equal to 1"),
+        ("deterministic", "maybe", "'maybe'", "valid boolean"),
+        (f"{STAGE2}.averaging", 1.0, "1.0", "less than 1"),
         ("variant.full.terms", "ssim", "'ssim'", "'mask-l1+mask-ssim'"),
         ("device", "gpu", "'gpu'", "auto|cpu"),
         ("precision", "fp16", "'fp16'", "'fp32' or 'bf16'"),
@@ -152,6 +155,18 @@ def test_renderer_draws_one_shape(load):
     text = message(load, "dataset.synthetic.width", 4096)
     assert text.startswith("params.yaml: dataset.synthetic")
     assert "twice as high as wide" in text
+
+
+@pytest.mark.parametrize("variant", ["l1", "mask-l1"])
+def test_alpha_needs_two_terms_to_weigh(load, variant):
+    text = message(load, f"variant.{variant}.alpha", 0.5)
+    assert text.startswith(f"params.yaml: variant.{variant}: alpha weighs two terms")
+
+
+def test_only_the_renderer_knows_silhouettes(load):
+    text = message(load, "dataset.market1501.evaluation.pose", "silhouettes")
+    assert "dataset.market1501" in text
+    assert "only the renderer" in text
 
 
 @pytest.mark.parametrize("key", ["variant.l1.mask_weight", "variant.full.mask_weight"])
@@ -233,13 +248,14 @@ def test_resolved_files_of_the_default(load):
     assert "alpha" not in files["synthetic/stage2-mask-l1.json"]["loss"]
     assert files["synthetic/stage2-l1.json"]["loss"] == {"terms": "l1"}
     assert "lambda" in files["synthetic/stage2-full.json"]["stage2"]
-    assert files["synthetic/network-shared.json"] == {"network": "vdg-shared"}
+    assert files["synthetic/network-shared.json"]["network"] == "vdg-shared"
     assert all(name.startswith("synthetic/") for name in files if "/" in name)
 
 
-MASK_SSIM = ("full", "weighted", "shared")
-VARIANTS = ("l1", "mask-l1", *MASK_SSIM)
-DATASETS = ("synthetic", "market1501", "deepfashion")
+SWEPT = ("alpha-25", "alpha-50", "alpha-75", "alpha-100")  # with an alpha of their own
+MASK_SSIM = ("full", "weighted", "shared", "weight-0", "weight-2", "weight-8")
+VARIANTS = ("l1", "mask-l1", *MASK_SSIM, *SWEPT)
+DATASETS = ("synthetic", "market1501", "market1501-holdout", "deepfashion")
 
 
 def runs(*names, datasets=DATASETS):
@@ -263,6 +279,7 @@ REPORT = {"report.json"}
     [
         ("alpha", 0.123, stage2(*MASK_SSIM)),
         ("variant.weighted.mask_weight", 7.5, stage2("weighted")),
+        ("variant.weighted.alpha", 0.123, stage2("weighted")),
         ("variant.mask-l1.mask_weight", 7.5, stage2("mask-l1")),
         ("variant.full.terms", "mask-l1", stage2("full")),
         ("variant.full.about", "other words", REPORT),
@@ -280,6 +297,9 @@ REPORT = {"report.json"}
         (f"{SOURCE}.archive", "x.zip", runs("download", datasets=["market1501"])),
         ("seeds", [0, 77], REPORT),
         ("precision", "bf16", stage1() | stage2() | runs("evaluation")),
+        ("deterministic", False, stage1() | stage2() | runs("evaluation")),
+        ("compile", True, stage1() | stage2() | runs("evaluation")),
+        (f"{STAGE2}.averaging", 0.5, stage2(**ONE)),
         ("device", "cpu", stage1() | stage2() | runs("evaluation", "pose-heatmaps")),
     ],
 )
@@ -299,13 +319,40 @@ def test_listing_less_leaves_the_rest_alone(load, raw, key):
     assert {name for name in after if before[name] != after[name]} == REPORT
 
 
-def test_code_of_a_system_reaches_its_runs(load, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("file", "reached"),
+    [
+        ("src/vdg/models/vdg.py", stage1() | stage2()),
+        ("src/vdg/losses.py", stage1() | stage2()),
+        ("src/vdg/metrics/fid.py", runs("evaluation")),
+        ("src/vdg/data/market1501.py", runs("download")),
+        ("src/vdg/data/synthetic.py", runs("download")),
+        ("src/vdg/paper.py", REPORT),
+        ("src/vdg/errors.py", set()),
+        ("stages/assign_stage1.py", runs(*(f"network-{name}" for name in VARIANTS))),
+    ],
+)
+def test_changed_code_reaches_the_runs_that_use_it(load, tmp_path, monkeypatch, file, reached):
     before = config.resolve(load())
-    copied = tmp_path / "vdg"
-    shutil.copytree(config.CODE / "models", copied / "models")
-    shutil.copytree(config.CODE / "data", copied / "data")
-    with open(copied / "models" / "vdg.py", "a") as file:
-        file.write("# changed\n")
-    monkeypatch.setattr(config, "CODE", copied)
+    for folder in ("src", "stages"):
+        shutil.copytree(code.PROJECT / folder, tmp_path / folder)
+    with open(tmp_path / file, "a") as source:
+        source.write("# changed\n")
+    monkeypatch.setattr(code, "PROJECT", tmp_path)
     after = config.resolve(load())
-    assert {name for name in before if before[name] != after[name]} == stage1() | stage2()
+    assert {name for name in before if before[name] != after[name]} == reached
+
+
+def test_a_new_system_is_seen_before_it_is_trained(load, tmp_path, monkeypatch):
+    """A module that only a parameter names, with an import of its own."""
+    for folder in ("src", "stages"):
+        shutil.copytree(code.PROJECT / folder, tmp_path / folder)
+    system = tmp_path / "src/vdg/models/pg2.py"
+    system.write_text("from vdg.models.parts import x\n\ndef build_stage1(shape):\n    pass\n")
+    (tmp_path / "src/vdg/models/parts.py").write_text("x = 1\n")
+    monkeypatch.setattr(code, "PROJECT", tmp_path)
+    monkeypatch.setattr(config, "CODE", tmp_path / "src/vdg")
+    files = config.resolve(load("network.vdg.system", "pg2"))
+    assert {"src/vdg/models/pg2.py", "src/vdg/models/parts.py"} <= set(
+        files["synthetic/stage1-vdg.json"]["code"]
+    )

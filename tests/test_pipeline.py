@@ -1,6 +1,5 @@
 """The real DVC command line on a micro configuration, in throw-away repositories."""
 
-import ast
 import os
 import re
 import shutil
@@ -241,55 +240,3 @@ def test_outside_git_the_error_is_dvcs_own(finished, tmp_path):
     result = dvc(folder, "repro", check=False)
     assert result.returncode != 0
     assert "git" in (result.stdout + result.stderr).lower()
-
-
-# --- dvc.yaml lists what the stages import -------------------------------------------------------
-
-IRRELEVANT = {"src/vdg/__init__.py", "src/vdg/data/__init__.py", "src/vdg/metrics/__init__.py"}
-IRRELEVANT |= {"src/vdg/cli.py", "src/vdg/errors.py"}  # they speak to the user, and no more
-PLUGINS = {"src/vdg/models/vdg.py"}  # named by a parameter: their hash is in the resolved files
-READERS = {f"src/vdg/data/{name}.py" for name in ("market1501", "deepfashion", "synthetic")}
-
-
-def module_file(name):
-    base = ROOT / "src" / Path(*name.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
-
-
-def imports(path):
-    """The project's own modules that a file imports, and those they import."""
-    seen, waiting = set(), [path]
-    while waiting:
-        for node in ast.walk(ast.parse(waiting.pop().read_text())):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            for name in names:
-                file = module_file(name) if name.split(".")[0] == "vdg" else None
-                if file and file not in seen:
-                    seen.add(file)
-                    waiting.append(file)
-    return {str(file.relative_to(ROOT)) for file in seen}
-
-
-PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-
-
-@pytest.mark.parametrize("name", PIPELINE)
-def test_stage_lists_the_modules_it_imports(name):
-    stage = PIPELINE[name]
-    script = re.search(r"stages\.(\w+)", stage["cmd"])[1]
-    listed = {dep for dep in stage["deps"] if dep.endswith(".py")}
-    folders = [dep for dep in stage["deps"] if dep.startswith("src/") and not dep.endswith(".py")]
-    needed = imports(ROOT / f"stages/{script}.py") | {f"stages/{script}.py"}
-    if "src/vdg/models/__init__.py" in needed:  # it imports the systems by name
-        needed = needed.union(*(imports(ROOT / plugin) for plugin in PLUGINS))
-    if script == "download":  # it imports the readers by name
-        needed |= READERS
-    needed = {n for n in needed if not n.startswith(tuple(folders))} - IRRELEVANT - PLUGINS
-    assert listed == needed

@@ -9,14 +9,16 @@ from scipy.ndimage import distance_transform_edt
 
 from vdg.data import market1501
 from vdg.data.annotations import read_keypoints
+from vdg.data.silhouettes import read_silhouettes
 from vdg.data.synthetic import _person, render, write_archive
 from vdg.errors import InputError
-from vdg.files import read_arrays, sha256
+from vdg.files import sha256
 
 FILES = (
     "annotation-test.csv",
     "annotation-train.csv",
     "silhouettes-test.safetensors",
+    "silhouettes-train.safetensors",
     "synthetic.zip",
 )
 SHOULDERS_HIPS = [2, 5, 8, 11]
@@ -177,14 +179,13 @@ def test_archive_is_read_as_market1501(folder):
 def test_archive_holds_what_render_draws(folder):
     keypoints = read_keypoints(folder / "annotation-test.csv")
     parts = market1501.read(folder / "synthetic.zip", height=32, width=16)
-    arrays, meta = read_arrays(folder / "silhouettes-test.safetensors")
-    assert meta["names"] == list(keypoints) == parts["test"].names
+    names, masks = read_silhouettes(folder / "silhouettes-test.safetensors")
+    assert names == list(keypoints) == parts["test"].names
     assert list(read_keypoints(folder / "annotation-train.csv")) == parts["train"].names
-    masks = np.unpackbits(arrays["silhouettes"], axis=1).reshape(-1, *meta["shape"])
     picture = render(4, 1, 32, 0)  # the second test identity
-    (row,) = (i for i, name in enumerate(meta["names"]) if re.match(r"0004_c\ds1_000176", name))
+    (row,) = (i for i, name in enumerate(names) if re.match(r"0004_c\ds1_000176", name))
     np.testing.assert_array_equal(parts["test"].images[row], picture.image)
-    np.testing.assert_array_equal(keypoints[meta["names"][row]], picture.keypoints)
+    np.testing.assert_array_equal(keypoints[names[row]], picture.keypoints)
     np.testing.assert_array_equal(masks[row], picture.silhouette)
 
 

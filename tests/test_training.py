@@ -244,6 +244,22 @@ def test_a_loss_that_is_not_finite(tmp_path, value, step, row, last):
     assert all(int(path.stem.removeprefix("step-")) <= step for path in tmp_path.glob("*"))
 
 
+@pytest.mark.parametrize(("step", "found", "last"), [(39, 40, "20.pt"), (63, 64, "60.pt")])
+def test_a_gradient_that_is_not_finite(tmp_path, step, found, last):
+    """The loss of its own step is finite, and the next step may come after a checkpoint."""
+
+    class Exploding(Toy):
+        def update(self, batch):
+            losses = super().update(batch)
+            if len(self.rates) == step + 1:
+                self.net[2].bias.data[1] = float("inf")
+            return losses
+
+    with pytest.raises(InputError, match=f"diverged before step {found}: the weights net.2.bias"):
+        train(Exploding(), batch_at, scratch=tmp_path, **SETTINGS)
+    assert names(tmp_path)[-1].endswith(last)
+
+
 @pytest.mark.filterwarnings("error")
 def test_learning_rate_schedule(tmp_path):
     task, rows = run(tmp_path, steps=20, decay=0.5)
@@ -294,16 +310,14 @@ def inputs(tmp_path):
     return [tmp_path / "a", tmp_path / "b"]
 
 
-def test_scratch_folder_is_that_of_one_run_alone(inputs, tmp_path, monkeypatch):
-    settings = {"seed": 0, "stage1": {"steps": 5, "width": 8}}
+def test_scratch_folder_is_that_of_one_run_alone(inputs):
+    settings = {"seed": 0, "stage1": {"steps": 5, "width": 8}, "code": {"src/vdg/losses.py": "1"}}
     folders = [runtime.scratch_folder(settings, inputs)]
-    for other in (settings | {"seed": 1}, settings | {"stage1": {"steps": 6, "width": 8}}):
-        folders.append(runtime.scratch_folder(other, inputs))
+    changes = [{"seed": 1}, {"stage1": {"steps": 6, "width": 8}}]
+    for change in [*changes, {"code": {"src/vdg/losses.py": "2"}}]:
+        folders.append(runtime.scratch_folder(settings | change, inputs))
     folders.append(runtime.scratch_folder(settings, inputs[:1]))
     inputs[1].write_bytes(b"c")
-    folders.append(runtime.scratch_folder(settings, inputs))
-    inputs[1].write_bytes(b"b")
-    monkeypatch.setattr(training, "__file__", str(inputs[0]))  # changed code
     folders.append(runtime.scratch_folder(settings, inputs))
     assert len(set(folders)) == len(folders)
 

@@ -1,7 +1,6 @@
 """params.yaml: its schema, its validation, and the part of it that each stage runs on."""
 
 import difflib
-import hashlib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -18,10 +17,12 @@ from pydantic import (
     model_validator,
 )
 
+from vdg import code
 from vdg.errors import InputError
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 CODE = Path(__file__).parent
+HARDWARE = ("device", "precision", "deterministic", "compile")
 READERS = ("data", "read")
 SYSTEMS = ("models", "build_stage1")
 
@@ -37,6 +38,7 @@ def _to_float(value: Any) -> Any:
 
 Float = Annotated[float, BeforeValidator(_to_float), Field(allow_inf_nan=False)]
 Rate = Annotated[Float, Field(gt=0, le=1)]
+Share = Annotated[Float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Names = Annotated[list[Annotated[str, Field(pattern=NAME)]], Field(min_length=1)]
@@ -88,11 +90,13 @@ class Stage2(Stage1):
     discriminator_levels: Annotated[int, Field(ge=1, le=6)]
     discriminator_learning_rate: Rate
     lambda_: Annotated[Float, Field(ge=0, alias="lambda")]
+    averaging: Annotated[Float, Field(ge=0, lt=1)]
 
 
 class Evaluation(Section):
     pairs: Annotated[int, Field(ge=10)]  # the ten splits of IS need one picture each
     classifier: Literal["inception-2015", "efficientnet-lite0"]
+    pose: Literal["silhouettes", "keypoints"] | None = None
     crop_width: Count | None = None
 
 
@@ -140,6 +144,8 @@ class Dataset(Section):
                 f"evaluation.crop_width = {crop}: must be from 11, SSIM's window, to the width, "
                 f"{self.width}"
             )
+        if self.evaluation.pose == "silhouettes" and not isinstance(self.source, SyntheticSource):
+            raise ValueError("evaluation.pose = 'silhouettes': only the renderer knows them")
         if isinstance(self.source, SyntheticSource) and self.height != 2 * self.width:
             raise ValueError("the renderer draws pictures twice as high as wide")
         return self
@@ -154,12 +160,15 @@ class Variant(Section):
     network: str
     terms: Literal["l1", "mask-l1", "mask-l1+mask-ssim"]
     mask_weight: Annotated[Float, Field(ge=0)] | None = None
+    alpha: Share | None = None  # its own, in place of the common one
     about: str
 
     @model_validator(mode="after")
     def _weight_has_a_mask(self):
         if (self.mask_weight is None) != (self.terms == "l1"):
             raise ValueError("mask_weight goes with a masked term, and only with one")
+        if self.alpha is not None and self.terms != "mask-l1+mask-ssim":
+            raise ValueError("alpha weighs two terms: it goes with mask-l1+mask-ssim alone")
         return self
 
 
@@ -168,9 +177,11 @@ class Params(Section):
     networks: Names
     variants: Names
     seeds: Annotated[list[Seed], Field(min_length=1)]
-    alpha: Annotated[Float, Field(ge=0, le=1)]
+    alpha: Share
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
     precision: Literal["fp32", "bf16"]
+    deterministic: bool
+    compile: bool
     network: dict[Annotated[str, Field(pattern=NAME)], Network]
     variant: dict[Annotated[str, Field(pattern=NAME)], Variant]
     dataset: dict[Annotated[str, Field(pattern=NAME)], Dataset]
@@ -295,38 +306,42 @@ def resolve(params: Params) -> dict[str, dict]:
     """What each run depends on, by file name: {"synthetic/stage2-full.json": {...}, ...}.
 
     DVC compares these files, not params.yaml, so a change re-runs what it can change and no more.
-    A system's code enters as its hash, because no stage can list a file that a parameter names.
+    The code of a run's stage enters by its hashes, systems and readers that parameters name too.
     """
     files: dict[str, dict] = {}
-    hardware = {"device": params.device, "precision": params.precision}
+    hardware = {key: getattr(params, key) for key in HARDWARE}
+
+    def run(stage: str, content: dict, *modules: str) -> dict:
+        return content | {"code": code.hashes(f"stages.{stage}", *modules)}
+
     for name in params.datasets:
         dataset = params.dataset[name]
         size = {"height": dataset.height, "width": dataset.width}
-        files[f"{name}/download.json"] = size | {"source": dataset.source.model_dump()}
-        files[f"{name}/pose-heatmaps.json"] = dataset.poses.model_dump() | {"device": params.device}
-        files[f"{name}/evaluation.json"] = dataset.evaluation.model_dump() | hardware
+        source = dataset.source.model_dump()
+        reader = f"vdg.data.{source['reader']}"
+        files[f"{name}/download.json"] = run("download", size | {"source": source}, reader)
+        poses = dataset.poses.model_dump() | {"device": params.device}
+        files[f"{name}/pose-heatmaps.json"] = run("pose_heatmaps", {"poses": poses})
+        evaluation = dataset.evaluation.model_dump() | hardware
+        files[f"{name}/evaluation.json"] = run("evaluate", evaluation)
         for key in params.networks:
             network = params.network[key].model_dump()
-            files[f"{name}/stage1-{key}.json"] = {
-                "network": network | {"code": _code(network["system"])},
-                "stage1": dataset.stage1.model_dump(),
-                **hardware,
-            }
+            settings = {"network": network, "stage1": dataset.stage1.model_dump(), **hardware}
+            system = f"vdg.models.{network['system']}"
+            files[f"{name}/stage1-{key}.json"] = run("train_stage1", settings, system)
         for key in params.variants:
             variant = params.variant[key]
             loss: dict[str, Any] = {"terms": variant.terms}
             if variant.mask_weight is not None:
                 loss["mask_weight"] = variant.mask_weight
             if "mask-ssim" in variant.terms:
-                loss["alpha"] = params.alpha
-            files[f"{name}/stage2-{key}.json"] = {
-                "code": _code(params.network[variant.network].system),
-                "stage2": dataset.stage2.model_dump(by_alias=True),
-                "loss": loss,
-                **hardware,
-            }
-            files[f"{name}/network-{key}.json"] = {"network": variant.network}
-    files["report.json"] = {
+                loss["alpha"] = params.alpha if variant.alpha is None else variant.alpha
+            stage2 = dataset.stage2.model_dump(by_alias=True)
+            settings = {"stage2": stage2, "loss": loss, **hardware}
+            system = f"vdg.models.{params.network[variant.network].system}"
+            files[f"{name}/stage2-{key}.json"] = run("train_stage2", settings, system)
+            files[f"{name}/network-{key}.json"] = run("assign_stage1", {"network": variant.network})
+    report = {
         "datasets": {
             name: {
                 "split": params.dataset[name].poses.split,
@@ -341,8 +356,5 @@ def resolve(params: Params) -> dict[str, dict]:
         "about": {k: params.variant[k].about for k in params.variants},
         "seeds": params.seeds,
     }
+    files["report.json"] = run("ablation_table", report)
     return files
-
-
-def _code(system: str) -> str:
-    return hashlib.sha256((CODE / "models" / f"{system}.py").read_bytes()).hexdigest()

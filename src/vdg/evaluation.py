@@ -1,5 +1,6 @@
 """Generate the test pairs' images and score them, beside rows that need no network."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +10,21 @@ from tqdm import tqdm
 
 from vdg import models
 from vdg.batches import PairData, load_pairs, to_uint8
+from vdg.data import estimator
+from vdg.data.silhouettes import read_silhouettes
 from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays, write_bytes, write_json
 from vdg.metrics import classifiers
 from vdg.metrics.fid import fid
 from vdg.metrics.inception_score import inception_score
+from vdg.metrics.pose import KeyPointJudge, Segmenter, SilhouetteJudge, train_segmenter
 from vdg.metrics.sharpness import gradient_magnitude
 from vdg.metrics.ssim import mask_ssim, ssim
 from vdg.pairs import draw_pairs
-from vdg.runtime import provenance, select_device
+from vdg.runtime import provenance, select_device, set_up
 
 BATCH = 50
+SEGMENTER = "segmenter.safetensors"
 SHOWN = 10  # pairs of the qualitative grid, evenly spaced in the test list
 
 
@@ -55,14 +60,25 @@ class TestPairs:
 class Scorer:
     """Scores generated images against the targets of one test list.
 
-    targets: uint8 (N, H, W, 3); masks: bool (N, H, W), of the targets.
+    targets: uint8 (N, H, W, 3); masks: bool (N, H, W), of the targets; None for no masked figures.
+    classifier: of IS and FID; None for neither.
     crop_width: columns in the middle for a second SSIM without white margins; None for no such.
+    judge: of the pose; None for no such figure.
+    real_features: of the targets, where they are known already.
     """
 
-    def __init__(self, targets, masks, classifier, crop_width: int | None, real_features=None):
+    def __init__(
+        self,
+        targets: np.ndarray,
+        masks: np.ndarray | None,
+        classifier: classifiers.Classifier | None,
+        crop_width: int | None = None,
+        judge: SilhouetteJudge | KeyPointJudge | None = None,
+        real_features: np.ndarray | None = None,
+    ):
         self.targets, self.masks, self.classifier = targets, masks, classifier
-        self.crop_width = crop_width
-        if real_features is None:
+        self.crop_width, self.judge = crop_width, judge
+        if real_features is None and classifier is not None:
             real_features, _ = self._classify(targets)
         self.real_features = real_features
 
@@ -75,13 +91,9 @@ class Scorer:
             for name, values in self._pairwise(generated[part], part).items():
                 columns.setdefault(name, []).append(values.double())
         table = pd.DataFrame({name: torch.cat(values) for name, values in columns.items()})
-        features, probabilities = self._classify(generated)
-        _, masked = self._classify(generated * self.masks[..., None])
         figures = {name: float(table[name].mean()) for name in table if "gradient" not in name}
-        suffix = self.classifier_suffix
-        for name, given in (("is", probabilities), ("mask_is", masked)):
-            figures[name + suffix], figures[f"{name}{suffix}_splits_std"] = inception_score(given)
-        figures["fid" + suffix] = fid(features, self.real_features)
+        if self.classifier is not None:
+            figures |= self._set_figures(generated)
         figures["sharpness"] = float(table["gradient"].sum() / table["target_gradient"].sum())
         return figures, table
 
@@ -91,21 +103,35 @@ class Scorer:
         name = self.classifier.name
         return "" if name == "Inception-2015" else "_" + name.lower().replace("-", "_")
 
+    def _set_figures(self, generated: np.ndarray) -> dict[str, float]:
+        features, probabilities = self._classify(generated)
+        scored = {"is": probabilities}
+        if self.masks is not None:
+            scored["mask_is"] = self._classify(generated * self.masks[..., None])[1]
+        figures, suffix = {}, self.classifier_suffix
+        for name, given in scored.items():
+            figures[name + suffix], figures[f"{name}{suffix}_splits_std"] = inception_score(given)
+        figures["fid" + suffix] = fid(features, self.real_features)
+        return figures
+
     def _pairwise(self, generated: np.ndarray, part: slice) -> dict[str, torch.Tensor]:
         x, y = _channels_first(generated), _channels_first(self.targets[part])
-        mask = torch.as_tensor(self.masks[part])[:, None]
         spread = (x.amax((1, 2, 3)) - x.amin((1, 2, 3))).double().clamp(min=1)
         figures = {
             "ssim": ssim(x, y),
-            "mask_ssim": mask_ssim(x, y, mask),
             "ssim_pg2": ssim(x, y, window="uniform"),
-            "mask_ssim_pg2": mask_ssim(x, y, mask, window="uniform"),
             "ssim_def_gan_script": ssim(x, y, data_range=spread),
         }
+        if self.masks is not None:
+            mask = torch.as_tensor(self.masks[part])[:, None]
+            figures["mask_ssim"] = mask_ssim(x, y, mask)
+            figures["mask_ssim_pg2"] = mask_ssim(x, y, mask, window="uniform")
         if self.crop_width:
             left = (x.shape[3] - self.crop_width) // 2
             middle = slice(left, left + self.crop_width)
             figures[f"ssim_{self.crop_width}"] = ssim(x[..., middle], y[..., middle])
+        if self.judge is not None:
+            figures |= self.judge(generated, part)
         figures["gradient"] = gradient_magnitude(x)
         figures["target_gradient"] = gradient_magnitude(y)
         return figures
@@ -142,9 +168,14 @@ def references(config: dict, data: Path, output: Path) -> None:
     test = TestPairs(data, config["pairs"], device)
     targets, masks = test.pictures(1), test.masks()
     classifier = classifiers.load(config["classifier"], device)
-    scorer = Scorer(targets, masks, classifier, config["crop_width"])
     train = load_pairs(data, "train", device)
     pictures = train.pairs.unique().to(train.device)
+    if config["pose"] == "silhouettes":
+        set_up(0, config["deterministic"])
+        shapes = _silhouettes(data, train)[pictures]
+        _save_segmenter(output, train_segmenter(train.images[pictures], shapes))
+    judge = _judge(config["pose"], data, test, output)
+    scorer = Scorer(targets, masks, classifier, config["crop_width"], judge)
     total = sum(train.images[chunk].long().sum(0) for chunk in pictures.split(256))
     mean = (total / len(pictures)).round().to(torch.uint8).cpu().numpy()
     rows = {
@@ -173,13 +204,43 @@ def evaluate(config: dict, data: Path, model: Path, references: Path, output: Pa
     generator, meta = models.load(model, device)
     test = TestPairs(data, config["pairs"], device)
     classifier = classifiers.load(config["classifier"], device)
+    judge = _judge(config["pose"], data, test, references)
     real = read_arrays(references / "features.safetensors")[0]["real"]
-    scorer = Scorer(test.pictures(1), test.masks(), classifier, config["crop_width"], real)
+    scorer = Scorer(test.pictures(1), test.masks(), classifier, config["crop_width"], judge, real)
     generated = generate(generator, test, config["precision"])
     parameters = sum(p.numel() for p in generator.parameters())
-    about = meta | {"parameters": parameters} | provenance(device, config["precision"])
+    about = meta | {"parameters": parameters} | provenance(device, config)
     _write(output, "scores", scorer, generated, test, about)
     write_arrays(output / "samples.safetensors", {"generated": generated[test.shown]})
+
+
+def _judge(kind: str | None, data: Path, test: TestPairs, references: Path):
+    """The judge of the pose that a data set's evaluation asks for, or None."""
+    device, targets = test.data.device, test.pairs[:, 1].to(test.data.device)
+    if kind == "silhouettes":
+        network = Segmenter().to(device, memory_format=torch.channels_last)
+        network.load_state_dict(read_arrays(references / SEGMENTER, "pt")[0])
+        return SilhouetteJudge(network.eval(), _silhouettes(data, test.data)[targets])
+    if kind == "keypoints":
+        network = estimator.load_network(test.data.height, test.data.width, device)
+        estimate = functools.partial(estimator.estimate, device=device, network=network)
+        return KeyPointJudge(estimate, test.data.keypoints[targets].cpu().numpy())
+    return None
+
+
+def _silhouettes(data: Path, pictures: PairData) -> torch.Tensor:
+    """The silhouettes of a data set's pictures, in their order: bool (N, H, W)."""
+    names, silhouettes = read_silhouettes(
+        data / "download" / f"silhouettes-{pictures.part}.safetensors"
+    )
+    position = {name: i for i, name in enumerate(names)}
+    order = [position[name] for name in pictures.names]
+    return torch.as_tensor(silhouettes[order]).to(pictures.device)
+
+
+def _save_segmenter(folder: Path, network: Segmenter) -> None:
+    state = {k: v.cpu().numpy() for k, v in network.state_dict().items()}
+    write_arrays(folder / SEGMENTER, state)
 
 
 @torch.inference_mode()

@@ -33,41 +33,54 @@ class Outputs:
         return cls(folder / "model.safetensors", losses, folder / "samples.png")
 
 
-def train_stage1(config: dict, data: Path, seed: int, outputs: Outputs) -> None:
-    """Train the coarse generator. config: configs/<dataset>/stage1-<network>.json."""
-    device = select_device(config["device"])
-    set_up(seed)
+def stage1_task(config: dict) -> tuple[Reconstruction, dict]:
+    """What stage I trains, and what its model file says of it.
+
+    config: configs/<dataset>/stage1-<network>.json.
+    """
     system, settings = config["network"]["system"], config["stage1"]
     shape = settings | {"shared_encoders": config["network"]["shared_encoders"]}
     generator = models.system(system).build_stage1(shape)
-    task = Reconstruction(generator, settings["learning_rate"])
     meta = {"system": system, "stage1": shape, "stage2": None}
-    _run(task, generator, settings, config, data, seed, outputs, meta, device, [])
+    return Reconstruction(generator, settings["learning_rate"]), meta
 
 
-def train_stage2(config: dict, data: Path, stage1: Path, seed: int, outputs: Outputs) -> None:
-    """Refine a trained stage I adversarially. config: configs/<dataset>/stage2-<variant>.json."""
-    device = select_device(config["device"])
-    set_up(seed)
-    settings = config["stage2"]
-    coarse, coarse_meta = models.load(stage1, device)
-    system = models.system(coarse_meta["system"])
-    generator = system.build_generator(coarse, settings)
+def stage2_task(config: dict, coarse: nn.Module, meta: dict) -> tuple[Refinement, dict]:
+    """What stage II trains on top of a stage I, and what its model file says of it.
+
+    config: configs/<dataset>/stage2-<variant>.json. coarse, meta: of the stage I.
+    """
+    system, settings = models.system(meta["system"]), config["stage2"]
     task = Refinement(
-        generator,
+        system.build_generator(coarse, settings),
         system.build_discriminator(settings),
         ImageLoss(**config["loss"]),
         lambda_=settings["lambda"],
         learning_rate=settings["learning_rate"],
         discriminator_learning_rate=settings["discriminator_learning_rate"],
+        averaging=settings["averaging"],
     )
-    meta = coarse_meta | {"stage2": settings, "loss": config["loss"]}
-    _run(task, generator, settings, config, data, seed, outputs, meta, device, [stage1])
+    return task, meta | {"stage2": settings, "loss": config["loss"]}
+
+
+def train_stage1(config: dict, data: Path, seed: int, outputs: Outputs) -> None:
+    """Train the coarse generator. config: configs/<dataset>/stage1-<network>.json."""
+    device = select_device(config["device"])
+    set_up(seed, config["deterministic"])
+    task, meta = stage1_task(config)
+    _run(task, config["stage1"], config, data, seed, outputs, meta, device, [])
+
+
+def train_stage2(config: dict, data: Path, stage1: Path, seed: int, outputs: Outputs) -> None:
+    """Refine a trained stage I adversarially. config: configs/<dataset>/stage2-<variant>.json."""
+    device = select_device(config["device"])
+    set_up(seed, config["deterministic"])
+    task, meta = stage2_task(config, *models.load(stage1, device))
+    _run(task, config["stage2"], config, data, seed, outputs, meta, device, [stage1])
 
 
 def _run(
     task: Task,
-    generator: nn.Module,
     settings: dict,
     config: dict,
     data: Path,
@@ -95,13 +108,17 @@ def _run(
         scratch=scratch,
         device=device,
         precision=config["precision"],
+        compiled=config["compile"],
         label=outputs.model.parent.name,
-        at_checkpoint=lambda: preview(generator, pairs, outputs.samples),
+        at_checkpoint=lambda: preview(task.result, pairs, outputs.samples),
     )
-    run = {"seed": seed} | provenance(device, config["precision"])
-    models.save(outputs.model, generator, meta | {"run": run})
+    about = {
+        "size": [pairs.height, pairs.width],
+        "run": {"seed": seed} | provenance(device, config),
+    }
+    models.save(outputs.model, task.result, meta | about)
     write_losses(outputs.losses, rows)
-    preview(generator, pairs, outputs.samples)
+    preview(task.result, pairs, outputs.samples)
     clean_up(scratch)
 
 

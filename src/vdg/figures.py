@@ -1,6 +1,7 @@
 """Pictures for people: skeletons, grids, loss curves."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -83,8 +84,13 @@ def contact_sheet(images, keypoints, masks, scale: int) -> Image.Image:
     return grid([left + right for left, right in pairs], titles * 2)
 
 
-def loss_curves(path, curves: dict[str, dict[str, tuple[list, list]]]) -> None:
-    """Write one panel per loss. curves: loss -> run -> (steps, values)."""
+def loss_curves(
+    path, curves: dict[str, dict[str, tuple[list, list]]], order: Sequence[str]
+) -> None:
+    """Write one panel per loss. curves: loss -> run -> (steps, values).
+
+    order: all runs, in the order of their colours: a run has one colour in every panel.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -98,7 +104,7 @@ def loss_curves(path, curves: dict[str, dict[str, tuple[list, list]]]) -> None:
         axis.set_axis_off()
     for axis, (loss, runs) in zip(axes.flat, curves.items(), strict=False):
         for run, (steps, values) in runs.items():
-            axis.plot(steps, values, label=run, linewidth=1)
+            axis.plot(steps, values, label=run, linewidth=1, color=f"C{order.index(run)}")
         axis.set_title(loss, fontsize=9)
         axis.set_xlabel("step", fontsize=8)
         axis.tick_params(labelsize=7)

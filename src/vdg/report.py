@@ -1,7 +1,7 @@
 """reports/results.md, results.csv and metrics.json from the scores of every run."""
 
 import io
-from dataclasses import dataclass
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +9,11 @@ import pandas as pd
 
 from vdg import paper
 from vdg.figures import grid, loss_curves, save_png, skeleton
-from vdg.files import read_arrays, read_json, write_bytes, write_json
+from vdg.files import read_arrays, write_bytes, write_json
+from vdg.metrics.bootstrap import paired_interval
+from vdg.results import CLASSIFIED, REFERENCES, DatasetReport, Row, collect, stage1_row, tidy
 
-REFERENCES = {
-    "real": "the target itself",
-    "copy-source": "the source picture, unchanged",
-    "mean-image": "the mean of the training pictures",
-}
-MAIN = ("ssim", "is", "mask_ssim", "mask_is", "fid", "sharpness")
+COMPARED = ("ssim", "mask_ssim", "pose_iou", "pck")  # figures that each pair has
 HEADINGS = {
     "ssim": "SSIM ↑",
     "is": "IS{} ↑",
@@ -24,106 +21,14 @@ HEADINGS = {
     "mask_is": "mask-IS{} ↑",
     "fid": "FID{} ↓",
     "sharpness": "sharpness → 1",
+    "pose_iou": "pose IoU ↑",
+    "pck": "PCK@0.1 ↑",
     "ssim_pg2": "SSIM (PG²)",
     "mask_ssim_pg2": "mask-SSIM (PG²)",
     "ssim_def_gan_script": "SSIM (Def-GAN script)",
     "ssim_176": "SSIM (middle 176 columns)",
 }
-CLASSIFIED = ("is", "mask_is", "fid")
 DIGITS = {"is": 2, "mask_is": 2, "fid": 1}
-
-
-@dataclass
-class Row:
-    """One row of a table: the same run with every seed.
-
-    figures: metric -> values, one per seed. about: what the run's scores say of themselves.
-    """
-
-    name: str
-    kind: str  # paper, reference or ours
-    figures: dict[str, list[float]]
-    pairs: int | None = None
-    about: dict | None = None
-
-
-@dataclass
-class DatasetReport:
-    """Everything that the report says of one data set."""
-
-    name: str
-    settings: dict  # its part of configs/report.json
-    rows: list[Row]
-    classifier: str
-
-    @property
-    def suffix(self) -> str:
-        """Marks the metrics of a stand-in classifier; empty for the published network."""
-        ours = next(row for row in self.rows if row.kind == "reference")
-        return next(m.removeprefix("fid") for m in ours.figures if m.startswith("fid"))
-
-    def column(self, metric: str) -> str:
-        return metric + self.suffix if metric in CLASSIFIED else metric
-
-    def of_kind(self, kind: str) -> list[Row]:
-        return [row for row in self.rows if row.kind == kind]
-
-
-def collect(config: dict, scores: Path) -> list[DatasetReport]:
-    """Read the scores of the runs that the configuration names, and of no others."""
-    return [_dataset(name, config, scores / name) for name in config["datasets"]]
-
-
-def _dataset(name: str, config: dict, scores: Path) -> DatasetReport:
-    settings = config["datasets"][name]
-    rows = []
-    if settings["reader"] in paper.COLUMNS:
-        for system in paper.TABLE:
-            published = paper.row(system, settings["reader"])
-            rows.append(Row(system, "paper", {m: [v] for m, v in published.items()}))
-    for reference in REFERENCES:
-        rows.append(_row(reference, "reference", [scores / "references" / f"{reference}.json"]))
-    runs = {stage1_row(network): f"stage1-{network}" for network in config["networks"]}
-    runs |= {variant: variant for variant in config["variants"]}
-    for row, run in runs.items():
-        files = [scores / f"{run}-{seed}" / "scores.json" for seed in config["seeds"]]
-        rows.append(_row(row, "ours", files))
-    classifier = read_json(scores / "references" / "real.json")["classifier"]
-    return DatasetReport(name, settings, rows, classifier)
-
-
-def stage1_row(network: str) -> str:
-    """The row of a network's coarse predictions: `stage1` for the default network."""
-    return "stage1" if network == "vdg" else f"stage1-{network}"
-
-
-def _row(name: str, kind: str, files: list[Path]) -> Row:
-    runs = [read_json(file) for file in files]
-    figures = {m: [run["metrics"][m] for run in runs] for m in runs[0]["metrics"]}
-    return Row(name, kind, figures, runs[0]["pairs"], runs[0]["about"])
-
-
-def tidy(reports: list[DatasetReport], seeds: list[int]) -> pd.DataFrame:
-    """One line per data set, row and metric. std: over seeds; empty for a single one."""
-    lines = []
-    for report in reports:
-        for row in report.rows:
-            for metric, values in row.figures.items():
-                ours = row.kind == "ours"
-                lines.append(
-                    {
-                        "dataset": report.name,
-                        "split": "official" if row.kind == "paper" else report.settings["split"],
-                        "row": row.name,
-                        "kind": row.kind,
-                        "metric": metric,
-                        "mean": np.mean(values),
-                        "std": np.std(values, ddof=1) if len(values) > 1 else None,
-                        "seeds": " ".join(map(str, seeds)) if ours else None,
-                        "pairs": row.pairs,
-                    }
-                )
-    return pd.DataFrame(lines).astype({"pairs": "Int64"})
 
 
 def write(config: dict, scores: Path, losses: Path, output: Path) -> None:
@@ -135,7 +40,7 @@ def write(config: dict, scores: Path, losses: Path, output: Path) -> None:
     # the figures that an experiment can move, few enough for `dvc exp show`; the rest is in the CSV
     nested = {
         report.name: {
-            row.name: {m: float(np.mean(row.figures[m])) for m in map(report.column, MAIN)}
+            row.name: {m: float(np.mean(row.figures[m])) for m in map(report.column, report.main)}
             for row in report.of_kind("ours")
         }
         for report in reports
@@ -176,26 +81,27 @@ def _figures(report: DatasetReport, config: dict, scores: Path, losses: Path, ou
         for loss in log.columns.drop("step"):
             panel = curves.setdefault(f"{stage}: {loss}", {})
             panel[row] = (log["step"].tolist(), log[loss].tolist())
-    loss_curves(output / "losses.png", curves)
+    loss_curves(output / "losses.png", curves, list(runs))
 
 
 # --- text ----------------------------------------------------------------------------------------
 
 
-def markdown(reports: list[DatasetReport], config: dict) -> str:
-    """The report as a reader sees it."""
+def markdown(reports: list[DatasetReport], config: dict, note: str = "", pictures=True) -> str:
+    """The report as a reader sees it. note: first lines of it; pictures: whether to show them."""
     text = io.StringIO()
-    text.write("# Results\n\nWritten by `dvc repro`; do not edit. Rows of kind *ours* were trained")
-    text.write(" and scored by this pipeline; *published* rows are quoted.\n")
+    text.write("# Results\n\nWritten by the pipeline; do not edit. Rows of kind *ours* were")
+    text.write(" trained and scored by it; *published* rows are quoted.\n")
+    text.write(f"\n{note}\n" if note else "")
     for report in reports:
-        text.write("\n" + _dataset_text(report, config))
+        text.write("\n" + _dataset_text(report, config, pictures))
     text.write("\n" + _published_text())
     return text.getvalue()
 
 
 def main_table(report: DatasetReport) -> str:
     """The data set's table: published, reference and our rows; our best per column in bold."""
-    metrics = list(MAIN)
+    metrics = report.main
     labels = {"paper": "published", "reference": "reference", "ours": "ours"}
     header = ["row", "kind", *(_heading(m, report) for m in metrics)]
     best = {m: _best(report, m) for m in metrics}
@@ -214,7 +120,17 @@ def main_table(report: DatasetReport) -> str:
     return _table(header, lines)
 
 
-def _dataset_text(report: DatasetReport, config: dict) -> str:
+def score_table(name: str, figures: dict[str, float], classifier: str | None) -> str:
+    """One row, of another system's pictures, with the columns of the main table that it has."""
+    suffix = next((m.removeprefix("fid") for m in figures if m.startswith("fid")), "")
+    keys = {m: m + suffix if m in CLASSIFIED else m for m in HEADINGS}
+    keys = {m: key for m, key in keys.items() if key in figures}
+    label = f" ({classifier})" if suffix else ""
+    header = ["row", "kind", *(HEADINGS[m].format(label) for m in keys)]
+    return _table(header, [[name, "scored", *(_number([figures[k]], m) for m, k in keys.items())]])
+
+
+def _dataset_text(report: DatasetReport, config: dict, pictures: bool) -> str:
     text = io.StringIO()
     name, settings = report.name, report.settings
     split = settings["split"]
@@ -256,14 +172,16 @@ def _dataset_text(report: DatasetReport, config: dict) -> str:
         text.write(f"| {variant} | {config['about'][variant]} |\n")
     if report.of_kind("paper"):
         text.write("\n### Difference to the paper (ours − published)\n\n" + _differences(report))
+    text.write("\n" + _steps(report))
+    text.write("### Which differences are real\n\n" + _comparisons(report, len(seeds)))
     text.write("\n### Other settings of SSIM\n\n" + _other_settings(report))
-    text.write("\n### Pictures\n\n")
-    text.write("Evenly spaced pairs of the test list, not chosen by hand; seed ")
-    text.write(
-        f"{config['seeds'][0]}.\n\n![source, pose, ours, target](figures/{name}/grid.png)\n\n"
-    )
-    text.write(f"![loss curves](figures/{name}/losses.png)\n\n")
-    text.write("### How it was made\n\n" + _provenance(report, config))
+    if pictures:
+        text.write("\n### Pictures\n\nEvenly spaced pairs of the test list, not chosen by hand; ")
+        text.write(f"seed {seeds[0]}.\n\n![source, pose, ours, target](figures/{name}/grid.png)")
+        text.write(f"\n\n![loss curves](figures/{name}/losses.png)\n")
+    text.write("\n### How it was made\n\n" + _provenance(report, config))
+    text.write("\n### What the figures show, and what they do not\n\n")
+    text.write(_reading(report, seeds))
     return text.getvalue()
 
 
@@ -283,9 +201,107 @@ def _differences(report: DatasetReport) -> str:
     return _table(["ours", "published", *(_heading(m, report) for m in metrics)], lines)
 
 
+def _comparisons(report: DatasetReport, seeds: int) -> str:
+    metrics = [m for m in COMPARED if m in report.main]
+    lines = []
+    rows = report.of_kind("ours")
+    pairs = list(itertools.combinations(rows, 2))
+    if len(rows) > 6:  # of a sweep: every row against one
+        base = next((row for row in rows if row.name == "full"), rows[0])
+        pairs = [(base, row) for row in rows if row is not base]
+    for one, other in pairs:
+        cells = []
+        for metric in metrics:
+            differences = other.per_pair(metric) - one.per_pair(metric)
+            low, high = paired_interval(differences)
+            cell = f"{differences.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
+            cells.append(f"**{cell}**" if low > 0 or high < 0 else cell)
+        lines.append([f"{other.name} − {one.name}", *cells])
+    pooled = f", its {seeds} seeds taken together" if seeds > 1 else ""
+    return _table(["difference", *(_heading(m, report) for m in metrics)], lines) + (
+        f"\nIn brackets the 95 % interval of a paired bootstrap over the test pairs{pooled}; bold"
+        " where it excludes zero. It speaks of these trainings: how much trainings vary is what the"
+        " standard deviation over seeds tells.\n"
+    )
+
+
+def _steps(report: DatasetReport) -> str:
+    """From variant to variant: which way the paper's figures move, and which way ours."""
+    ours = {row.name: row for row in report.of_kind("ours")}
+    reader = report.settings["reader"]
+    source = reader if reader in paper.COLUMNS else "market1501"
+    metrics = [m for m in paper.COLUMNS[source] if m != "mask_is"]
+    lines = []
+    known = [variant for variant in paper.VARIANTS if variant in ours]
+    for one, other in itertools.pairwise(known):
+        before, after = (paper.row(paper.VARIANTS[v], source) for v in (one, other))
+        cells = []
+        for metric in metrics:
+            key = report.column(metric)
+            moved = np.mean(ours[other].figures[key]) - np.mean(ours[one].figures[key])
+            digits = DIGITS.get(metric, 3)
+            cells += [f"{after[metric] - before[metric]:+.{digits}f}", f"{moved:+.{digits}f}"]
+        lines.append([f"{other} − {one}", *cells])
+    if not lines:
+        return ""
+    header = [side for m in metrics for side in (f"{_heading(m, report)}, paper", "ours")]
+    return (
+        f"### From variant to variant\n\nThe paper's figures are those of {source}.\n\n"
+        + _table(["step", *header], lines)
+        + "\n"
+    )
+
+
+def _reading(report: DatasetReport, seeds: list[int]) -> str:
+    """What the figures show and what they do not, in sentences made from the figures."""
+
+    def mean(row: Row, metric: str) -> float:
+        return float(np.mean(row.figures[metric]))
+
+    rows = {row.name: row for row in report.rows if row.kind != "paper"}
+    ours = report.of_kind("ours")
+    text = []
+    for metric in ("ssim", "mask_ssim"):
+        floor = max(mean(rows[name], metric) for name in ("copy-source", "mean-image"))
+        above = [row.name for row in ours if mean(row, metric) > floor]
+        label = HEADINGS[metric].split()[0]
+        text.append(
+            f"{label}: {len(above)} of our {len(ours)} rows are above both rows that need no"
+            f" network (the better has {floor:.3f})."
+        )
+    coarse = [row for row in ours if row.name.startswith("stage1")]
+    refined = [row for row in ours if row not in coarse]
+    sharp = [mean(row, "sharpness") for row in refined]
+    best = max(refined, key=lambda row: mean(row, "ssim"))
+    blurred = coarse[0]
+    text.append(
+        f"Stage I has SSIM {mean(blurred, 'ssim'):.3f} at sharpness"
+        f" {mean(blurred, 'sharpness'):.2f}; the variants have at most"
+        f" {mean(best, 'ssim'):.3f} ({best.name}) at sharpness"
+        f" {min(sharp):.2f} to {max(sharp):.2f}. SSIM rewards blur: read the two columns together."
+    )
+    fid, coarse_fid = report.column("fid"), mean(blurred, report.column("fid"))
+    closer = [row.name for row in refined if mean(row, fid) < coarse_fid]
+    text.append(
+        f"FID: {', '.join(closer) or 'no variant'} below stage I's {coarse_fid:.1f}"
+        + (" (a stand-in network's features)." if report.suffix else ".")
+    )
+    if report.settings["reader"] == "synthetic":
+        text.append("Rendered people say nothing about photographs, nor about the paper's figures.")
+    if report.settings["split"] == "hold-out":
+        text.append("A hold-out of the training part is near the published test, not equal to it.")
+    if len(seeds) == 1:
+        text.append("One seed: how much another training would differ is not known from this.")
+    text.append(
+        "The test pairs share identities, so the intervals above are narrower than those over new"
+        " people would be."
+    )
+    return "".join(f"- {line}\n" for line in text)
+
+
 def _other_settings(report: DatasetReport) -> str:
     known = report.of_kind("reference")[0].figures
-    metrics = [m for m in HEADINGS if m in known and m not in MAIN]
+    metrics = [m for m in HEADINGS if m in known and m not in report.main]
     rows = report.of_kind("reference") + report.of_kind("ours")
     lines = [[row.name, *(_number(row.figures[m], m) for m in metrics)] for row in rows]
     return _table(["row", *(HEADINGS[m] for m in metrics)], lines) + (
@@ -309,12 +325,12 @@ def _provenance(report: DatasetReport, config: dict) -> str:
                 f"{about['parameters'] / 1e6:.2f} M",
                 ", ".join(f"{k} {v}" for k, v in about.get("loss", {"terms": "l1"}).items()),
                 run["device"],
-                run["precision"],
+                run["mode"],
                 run["versions"],
             ]
         )
     header = ["row", "steps × batch", "width / depth", "parameters", "loss"]
-    table = _table([*header, "device", "precision", "versions"], lines)
+    table = _table([*header, "device", "mode", "versions"], lines)
     sizes = report.settings
     return (
         table

@@ -32,44 +32,48 @@ def select_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def set_up(seed: int) -> None:
-    """Fix every source of chance: the same seed on the same machine gives the same bytes."""
+def set_up(seed: int, deterministic: bool = True) -> None:
+    """Fix every source of chance: the same seed on the same machine gives the same bytes.
+
+    deterministic: False lets a GPU choose faster algorithms, whose sums come in no fixed order.
+    """
     # the tails of heat maps are denormal numbers, on which a CPU trains a fifth slower
     torch.set_flush_denormal(True)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs time
-    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.benchmark = not deterministic
 
 
-def provenance(device: torch.device, precision: str) -> dict[str, str]:
-    """What a report says of the machine; no clock, path or host name, so that bytes stay stable."""
+def provenance(device: torch.device, config: dict) -> dict[str, str]:
+    """What a report says of the machine; no clock, path or host name, so that bytes stay stable.
+
+    config: a run's, with `precision`, `deterministic` and `compile`.
+    """
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
         name = f"{device.type}, {torch.get_num_threads()} threads"
     versions = f"torch {torch.__version__}, Python {sys.version.split()[0]}"
-    return {"device": name, "precision": precision, "versions": versions}
+    mode = config["precision"]
+    mode += ", deterministic" if config["deterministic"] else ", not deterministic"
+    mode += ", compiled" if config["compile"] else ""
+    return {"device": name, "mode": mode, "versions": versions}
 
 
 def scratch_folder(settings: dict, inputs: list[Path]) -> Path:
     """Where the checkpoints of one training run live until it is finished.
 
-    The name is a hash of everything the run depends on: its settings, its input files and the
-    library's loaded code. A checkpoint of anything else is therefore never resumed. It lies outside
-    DVC's outputs (a persisted output would carry an old parameter's weights into a new run), in
-    the repository itself even when DVC runs the stage in a temporary copy of it.
+    The name is a hash of everything the run depends on: its settings, which hold the hashes of its
+    code, and its input files. A checkpoint of anything else is therefore never resumed. It lies
+    outside DVC's outputs (a persisted output would carry an old parameter's weights into a new
+    run), in the repository itself even when DVC runs the stage in a temporary copy of it.
     """
-    code = {
-        Path(module.__file__)
-        for name, module in sys.modules.items()
-        if name.split(".")[0] == "vdg" and getattr(module, "__file__", None)
-    }
     # names with contents, not paths: the temporary copy of a queued run must find the same folder
-    files = sorted((path.name, sha256(path)) for path in [*inputs, *code])
+    files = sorted((path.name, sha256(path)) for path in inputs)
     text = json.dumps([settings, files, torch.__version__], sort_keys=True)
     root = Path(os.environ.get("DVC_ROOT", "."))
     return root / ".scratch" / hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -1,7 +1,8 @@
-"""What the two stages optimise, for any system's networks."""
+"""What the two stages optimise, for any system's networks. `result` is the network to keep."""
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vdg.batches import Batch
 from vdg.losses import ImageLoss, adversarial_loss, discriminator_loss, l1
@@ -20,7 +21,7 @@ class Reconstruction:
     """Stage I: || I_b^R - I_b ||_1, unmasked, no adversary."""
 
     def __init__(self, generator: nn.Module, learning_rate: float):
-        self.generator = generator
+        self.generator = self.result = generator
         self.modules = nn.ModuleDict({"generator": generator})
         self.optimizers = {"generator": adam(generator, learning_rate)}
 
@@ -31,7 +32,12 @@ class Reconstruction:
 
 
 class Refinement:
-    """Stage II: L_adv + lambda L_img; one step of the discriminator per step of the generator."""
+    """Stage II: L_adv + lambda L_img; one step of the discriminator per step of the generator.
+
+    The result is an exponential moving average of the generator's weights with decay `averaging`
+    (Yazici et al., ICLR 2019): an adversary moves the generator in circles, whose centre has fewer
+    artefacts than any point of them.
+    """
 
     def __init__(
         self,
@@ -42,10 +48,17 @@ class Refinement:
         lambda_: float,
         learning_rate: float,
         discriminator_learning_rate: float,
+        averaging: float,
     ):
         self.generator, self.discriminator = generator, discriminator
         self.image_loss, self.lambda_ = image_loss, lambda_
-        self.modules = nn.ModuleDict({"generator": generator, "discriminator": discriminator})
+        self.average = AveragedModel(
+            generator, multi_avg_fn=get_ema_multi_avg_fn(averaging), use_buffers=True
+        )
+        self.result = self.average.module
+        self.modules = nn.ModuleDict(
+            {"generator": generator, "discriminator": discriminator, "average": self.average}
+        )
         self.optimizers = {
             "generator": adam(generator, learning_rate, ADVERSARIAL_BETA),
             "discriminator": adam(discriminator, discriminator_learning_rate, ADVERSARIAL_BETA),
@@ -66,6 +79,7 @@ class Refinement:
         with torch.autocast(I_hat.device.type, enabled=False):
             terms = self.image_loss(I_hat, batch.I_b, batch.M_b)
         _step(self.optimizers["generator"], L_adv + self.lambda_ * terms["image"])
+        self.average.update_parameters(self.generator)
 
         losses = {"discriminator": L_D, "adversarial": L_adv} | terms
         return {name: loss.detach() for name, loss in losses.items()}

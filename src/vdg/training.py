@@ -23,6 +23,7 @@ from vdg.files import write_bytes
 class Task(Protocol):
     """What is trained. `update` takes one optimisation step and returns its losses, detached."""
 
+    result: nn.Module  # of `modules`, or part of one
     modules: nn.ModuleDict
     optimizers: dict[str, torch.optim.Optimizer]
 
@@ -44,6 +45,7 @@ def train(
     decay: float = 0.5,  # last share of the steps in which the learning rate falls to zero
     device: torch.device | str = "cpu",
     precision: str = "fp32",  # or "bf16": autocast of the forward passes
+    compiled: bool = False,  # by torch.compile, which needs a C++ compiler
     log_every: int = 20,  # steps per row of the losses
     checkpoint_every: int = 500,  # steps
     label: str = "train",  # of the progress bar
@@ -52,10 +54,12 @@ def train(
     """Train to the last step, going on from a checkpoint in `scratch` if there is one.
 
     Returns one row per `log_every` steps: `step` and the mean of each loss since the last row.
-    Raises InputError when a loss is not finite, StoppedError after SIGINT or SIGTERM.
+    Raises InputError when a loss or a weight is not finite, StoppedError after SIGINT or SIGTERM.
     """
     for module in task.modules.values():
         module.train().to(device, memory_format=torch.channels_last)
+        if compiled:
+            module.compile()
     base_rates = {k: [g["lr"] for g in o.param_groups] for k, o in task.optimizers.items()}
     start, rows = _resume(task, scratch, device)
     autocast = torch.autocast(
@@ -90,21 +94,34 @@ def train(
             if done % log_every == 0 and (
                 stopped or done // checkpoint_every > (done - log_every) // checkpoint_every
             ):
+                _require_finite_weights(task, scratch, done)
                 _save(task, scratch, done, rows)
                 at_checkpoint()
                 if stopped:
                     raise StoppedError(stopped[0])
+    _require_finite_weights(task, scratch, steps)
     return rows
 
 
 def _require_finite(row: dict[str, float], scratch: Path) -> None:
     bad = [name for name, value in row.items() if not math.isfinite(value)]
     if bad:
-        last = next(iter(_checkpoints(scratch)), None)
-        raise InputError(
-            f"training diverged before step {row['step']}: {', '.join(bad)} is not finite; lower "
-            f"the learning rate. Last good checkpoint: {last or 'none'}"
-        )
+        raise _diverged(f"{', '.join(bad)} is not finite", row["step"], scratch)
+
+
+def _require_finite_weights(task: Task, scratch: Path, step: int) -> None:
+    """A gradient that is not finite shows in the weights before it shows in a loss."""
+    for name, weights in task.modules.state_dict().items():
+        if weights.is_floating_point() and not weights.isfinite().all():
+            raise _diverged(f"the weights {name} are not finite", step, scratch)
+
+
+def _diverged(what: str, step: int, scratch: Path) -> InputError:
+    last = next(iter(_checkpoints(scratch)), None)
+    return InputError(
+        f"training diverged before step {step}: {what}; lower the learning rate. "
+        f"Last good checkpoint: {last or 'none'}"
+    )
 
 
 @contextmanager

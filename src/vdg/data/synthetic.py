@@ -20,8 +20,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from vdg.data.annotations import write_keypoints
+from vdg.data.silhouettes import write_silhouettes
 from vdg.errors import InputError
-from vdg.files import replacing, write_arrays
+from vdg.files import replacing
 
 CAMERAS = 6  # as in Market-1501
 SAMPLES = 2  # supersampling per axis
@@ -72,6 +73,7 @@ SKINS = ((240, 205, 180), (228, 186, 152), (205, 158, 122), (168, 118, 84), (112
 HAIRS = ((22, 19, 18), (46, 32, 24), (86, 58, 36), (150, 108, 62), (206, 172, 112), (140, 140, 142))
 # muted, as pavements and facades are: the person is what a generator has to carry over
 GROUNDS = ((146, 144, 140), (160, 154, 144), (128, 130, 132), (174, 166, 154), (126, 138, 106))
+GRASS = 4  # of the grounds
 WALLS = ((168, 164, 158), (152, 140, 130), (138, 142, 146), (180, 174, 164), (116, 126, 106))
 
 
@@ -221,7 +223,7 @@ def _cloth(rng, names, patterns: dict[str, float]) -> Cloth:
     others = [c for c in GARMENTS.values() if np.abs(first - c).mean() > 70]
     second = others[rng.integers(len(others))]
     colours = np.stack([_colour(rng, first), _colour(rng, second)])
-    return Cloth(str(pattern), colours, rng.uniform(0.08, 0.12))
+    return Cloth(str(pattern), colours, rng.uniform(0.14, 0.2))
 
 
 def _person(identity: int, seed: int) -> Person:
@@ -467,23 +469,17 @@ def _background(rng, y, x):
         _colour(rng, GROUNDS[kind], 8),
         _colour(rng, WALLS[rng.integers(len(WALLS))], 8),
     )
-    grass = kind == len(GROUNDS) - 1
-    period, lean, lines = rng.uniform(0.12, 0.3), rng.uniform(-0.6, 0.6), rng.random(2) < 0.5
     post, width, shade = rng.uniform(0, 0.5), rng.uniform(0.02, 0.1), rng.choice([0.7, 0.82, 1.2])
 
     grain = 5 * _noise(rng, y, x, 3) + 3 * _noise(rng, y, x, 12)
-    grain += (8 if grass else 3) * _noise(rng, y, x, 30)
+    if kind == GRASS:
+        grain += 4 * _noise(rng, y, x, 16)
     Y, X = y[:, None], x[None, :]
     distance = Y - edge - slope * (X - 0.25)
-    seam = np.abs((X + lean * Y) / period % 1 - 0.5) < 0.012 / period
-    seam = seam | (np.abs((Y - edge) / (0.6 * period) % 1 - 0.5) < 0.01 / period)
-    ground_grey = grain - 16 * seam * (lines[0] and not grass)
-    panel = np.abs(X / (1.4 * period) % 1 - 0.5) < 0.012 / period
-    wall = wall * np.where((np.abs(X - post) < width) & lines[1], shade, 1.0)[..., None]
-    wall_grey = 0.7 * grain - 14 * panel
+    if rng.random() < 0.5:
+        wall = wall * np.where(np.abs(X - post) < width, shade, 1.0)[..., None]
     on_ground = np.clip(distance / 0.008, 0, 1)[..., None]
-    picture = (1 - on_ground) * (wall + wall_grey[..., None])
-    picture += on_ground * (ground + ground_grey[..., None])
+    picture = (1 - on_ground) * wall + on_ground * ground + grain[..., None]
     return picture - 30 * np.exp(-np.abs(distance) / 0.012)[..., None]
 
 
@@ -558,8 +554,7 @@ def write_archive(
         identities are odd and test identities even numbers, so that the count of neither changes
         the other.
     annotation-train.csv, annotation-test.csv: key points, as `vdg.data.annotations` reads them.
-    silhouettes-test.safetensors: "silhouettes", uint8, (N, H * W / 8), the flat masks packed by
-        numpy.packbits; metadata "names" and "shape" (H, W).
+    silhouettes-train.safetensors, silhouettes-test.safetensors: the pixels of each person.
 
     Raises InputError for a height that is not a multiple of 4, or counts that draw nothing.
     """
@@ -601,9 +596,5 @@ def write_archive(
                 archive.writestr(entry, png.getvalue())
             keypoints = [drawn[name].keypoints for name in names]
             write_keypoints(folder / f"annotation-{part}.csv", names, keypoints)
-    silhouettes = np.stack([np.packbits(drawn[name].silhouette) for name in names])  # of the tests
-    write_arrays(
-        folder / "silhouettes-test.safetensors",
-        {"silhouettes": silhouettes},
-        {"names": names, "shape": [height, height // 2]},
-    )
+            silhouettes = np.stack([drawn[name].silhouette for name in names])
+            write_silhouettes(folder / f"silhouettes-{part}.safetensors", names, silhouettes)

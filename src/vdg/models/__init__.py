@@ -23,7 +23,7 @@ def save(path, generator: nn.Module, meta: dict) -> None:
     """Write a generator so that the file alone is enough to build it again.
 
     meta: `system`, the shape of `stage1`, that of `stage2` (None for a network of stage I alone),
-    and whatever a report wants to say of the run.
+    the `size` (H, W) of its pictures, and whatever a report wants to say of the run.
     """
     state = generator.state_dict()
     write_arrays(path, {k: v.float().cpu().numpy() for k, v in state.items()}, meta)

@@ -68,8 +68,8 @@ class Decoder(nn.Module):
 
     widths: channels per level, finest first. skips: channels of the skip connection per level.
     Upsampling is nearest-neighbour then a convolution: transposed convolutions leave a
-    checkerboard (Odena, Dumoulin, Olah, Distill 2016). The last step to full resolution is a
-    pixel shuffle (Shi et al., CVPR 2016).
+    checkerboard (Odena, Dumoulin, Olah, Distill 2016), and so does a pixel shuffle against an
+    adversary.
     """
 
     def __init__(self, widths: list[int], skips: list[int], out_channels: int):
@@ -78,11 +78,8 @@ class Decoder(nn.Module):
             nn.Sequential(*activation(b + skip), nn.Conv2d(b + skip, a, 3, padding=1), Residual(a))
             for (a, b), skip in zip(itertools.pairwise(widths), skips, strict=True)
         )
-        last = nn.Conv2d(widths[0], 4 * out_channels, 3, padding=1)
-        with torch.no_grad():  # the four pixels of a shuffled block start alike: no lattice
-            last.weight.copy_(last.weight[::4].repeat_interleave(4, 0))
-            last.bias.zero_()
-        self.out = nn.Sequential(*activation(widths[0]), last, nn.PixelShuffle(2))
+        last = nn.Conv2d(widths[0], out_channels, 3, padding=1)
+        self.out = nn.Sequential(*activation(widths[0]), nn.Upsample(scale_factor=2), last)
 
     def forward(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         for up, skip in reversed(list(zip(self.up, skips, strict=True))):

@@ -58,7 +58,8 @@ class Stage2(nn.Module):
         self.encoder = Encoder(3 + 3 + JOINTS, widths)
         self.bottleneck = nn.Sequential(Residual(widths[-1]), Residual(widths[-1]))
         self.decoder = Decoder(widths, widths[:-1], 3)
-        nn.init.zeros_(self.decoder.out[-2].weight)  # start from the coarse prediction
+        for parameter in self.decoder.out[-1].parameters():
+            nn.init.zeros_(parameter)  # start from the coarse prediction
 
     def forward(self, coarse: Tensor, I_a: Tensor, P_b: Tensor) -> Tensor:
         features = self.encoder(torch.cat([coarse, I_a, P_b], 1))

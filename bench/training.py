@@ -1,0 +1,143 @@
+"""How fast both stages train, beside what the machine's arithmetic could do.
+
+Run as `python -m bench.training [--dataset NAME ...] [--device DEVICE] [--precision bf16]`. Every
+data set's settings come from params.yaml; the pictures are noise, whose content costs nothing. The
+peak is that of one large matrix product, in the same process and precision.
+"""
+
+import argparse
+import resource
+import time
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vdg import config
+from vdg.batches import PairData
+from vdg.data.images import ImageSet
+from vdg.data.poses import PoseSet
+from vdg.experiment import stage1_task, stage2_task
+from vdg.pairs import PairSampler
+from vdg.runtime import select_device, set_up
+
+PICTURES = 512
+WARM_UP = 3
+SECONDS = 8.0  # of steps, per stage
+PEAK_SIDE = {"cpu": 2048, "cuda": 8192}
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was told to."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds(call, device: torch.device, budget: float) -> float:
+    """Mean time of a call, over as many calls as fit into `budget` seconds."""
+    for i in range(WARM_UP):
+        call(i)
+    wait(device)
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() - start < budget:
+        call(WARM_UP + count)
+        wait(device)
+        count += 1
+    return (time.perf_counter() - start) / count
+
+
+def matrix_peak(device: torch.device, precision: str) -> float:
+    """Floating-point operations per second of a large square matrix product."""
+    side = PEAK_SIDE.get(device.type, 2048)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    a = torch.randn(side, side, device=device).to(dtype)
+    return 2 * side**3 / seconds(lambda _: a @ a, device, 2.0)
+
+
+def noise(height: int, width: int, device: torch.device) -> PairData:
+    """Pictures, key points and masks of noise, all pairs of neighbours."""
+    random = np.random.default_rng(0)
+    names = [f"{i}.png" for i in range(PICTURES)]
+    images = random.integers(0, 256, (PICTURES, height, width, 3)).astype(np.uint8)
+    keypoints = random.integers(0, (height, width), (PICTURES, 18, 2)).astype(np.int16)
+    masks = random.integers(0, 256, (PICTURES, -(-height * width // 8))).astype(np.uint8)
+    pairs = np.stack([np.arange(PICTURES), np.roll(np.arange(PICTURES), 1)], 1).astype(np.int32)
+    poses = PoseSet("train", names, keypoints, masks, pairs, (height, width))
+    return PairData(ImageSet(names, names, images), poses, device)
+
+
+def measure(name: str, task, settings: dict, data: PairData, precision: str, peak: float) -> str:
+    """One line of the table."""
+    device, batch = data.device, settings["batch_size"]
+    for module in task.modules.values():
+        module.train().to(device, memory_format=torch.channels_last)
+    sampler, flip = PairSampler(data.pairs, batch, 0), torch.arange(batch) % 2 == 0
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+    def fetch(i):
+        return data.batch(sampler.batch(i), flip)
+
+    def step(i):
+        with autocast:
+            task.update(fetch(i))
+
+    with FlopCounterMode(display=False) as counter:
+        step(0)
+    operations = counter.get_total_flops()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    whole = seconds(step, device, SECONDS)
+    part = seconds(fetch, device, 1.0)
+    if device.type == "cuda":
+        memory = torch.cuda.max_memory_allocated(device)
+    else:
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    cells = [
+        name,
+        f"{batch / whole:.0f}",
+        f"{operations / batch / 1e9:.3f}",
+        f"{operations / whole / 1e9:.0f}",
+        f"{operations / whole / peak:.0%}",
+        f"{part / whole:.1%}",
+        f"{memory / 2**30:.2f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", nargs="*", help="of params.yaml; default: all")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--batch-size", type=int, help="in place of the data set's own")
+    args = parser.parse_args()
+    params = config.load("params.yaml")
+    device = select_device(args.device)
+    set_up(0, params.deterministic)
+    peak = matrix_peak(device, args.precision)
+    print(
+        f"{device}, {torch.get_num_threads()} threads, {args.precision}, torch {torch.__version__};"
+        f" matrix product: {peak / 1e9:.0f} GFLOP/s\n\n"
+        "| stage | images/s | GFLOP/image | GFLOP/s | of the peak | input | peak GiB |\n"
+        "|---|---|---|---|---|---|---|"
+    )
+    for name in args.dataset or params.dataset:
+        whole = params.model_copy(
+            update={"datasets": [name], "networks": ["vdg"], "variants": ["full"]}
+        )
+        resolved = config.resolve(whole)
+        data = noise(params.dataset[name].height, params.dataset[name].width, device)
+        first = resolved[f"{name}/stage1-vdg.json"]
+        second = resolved[f"{name}/stage2-full.json"]
+        task, meta = stage1_task(first)
+        tasks = {"stage1": (task, first["stage1"])}
+        coarse = stage1_task(first)[0].generator.to(device)
+        tasks["stage2"] = (stage2_task(second, coarse, meta)[0], second["stage2"])
+        for stage, (task, settings) in tasks.items():
+            if args.batch_size:
+                settings = settings | {"batch_size": args.batch_size}
+            print(measure(f"{name} {stage}", task, settings, data, args.precision, peak))
+
+
+if __name__ == "__main__":
+    main()

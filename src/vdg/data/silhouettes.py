@@ -1,0 +1,22 @@
+"""Silhouettes, which only a renderer knows: who judges a pose on rendered data starts from them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from vdg.files import read_arrays, write_arrays
+
+
+def write_silhouettes(path: Path, names: list[str], silhouettes: np.ndarray) -> None:
+    """Write bool (N, H, W), eight pixels to the byte (numpy.packbits of the flat masks)."""
+    _, *shape = silhouettes.shape
+    packed = np.packbits(silhouettes.reshape(len(names), -1), axis=1)
+    write_arrays(path, {"silhouettes": packed}, {"names": names, "shape": shape})
+
+
+def read_silhouettes(path: Path) -> tuple[list[str], np.ndarray]:
+    """Names and silhouettes, bool (N, H, W)."""
+    arrays, meta = read_arrays(path)
+    height, width = meta["shape"]
+    flat = np.unpackbits(arrays["silhouettes"], axis=1, count=height * width)
+    return meta["names"], flat.reshape(-1, height, width).astype(bool)

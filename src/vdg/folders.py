@@ -1,0 +1,115 @@
+"""Folders of finished pictures, of any system, to be scored as ours are."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vdg.data.annotations import read_keypoints
+from vdg.errors import InputError
+from vdg.pose import pose_mask
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+Pictures = dict[str, np.ndarray]
+"""Pictures by file name without its suffix, in the order of the names: uint8 (H, W, 3) each."""
+
+
+def read_folder(folder: Path, mode: str = "RGB") -> Pictures:
+    """Read the JPEG and PNG files of a folder. mode: "RGB", or "L" for masks (H, W).
+
+    Raises InputError for a folder without pictures, a file that does not decode or has an alpha
+    channel, and two files of one name.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder of pictures")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise InputError(f"{folder} holds no JPEG or PNG files")
+    pictures: Pictures = {}
+    for file in files:
+        if file.stem in pictures:
+            raise InputError(f"{folder} holds two pictures named {file.stem}: remove one")
+        try:
+            with Image.open(file) as picture:
+                if picture.mode not in ("RGB", "L", "P", "1"):
+                    raise InputError(f"{file} is {picture.mode}: save it as RGB")
+                pictures[file.stem] = np.asarray(picture.convert(mode))
+        except (OSError, SyntaxError) as error:
+            raise InputError(f"{file} does not decode: replace it") from error
+    return pictures
+
+
+def split_strips(strips: Pictures, where: str) -> tuple[Pictures, Pictures]:
+    """Cut strips of source, target and generated picture, side by side. Returns the last two."""
+    generated, targets = {}, {}
+    for name, strip in strips.items():
+        if strip.shape[1] % 3:
+            raise InputError(
+                f"{where}: {name} is {strip.shape[1]} wide, not three pictures side by side"
+            )
+        _, targets[name], generated[name] = np.split(strip, 3, axis=1)
+    return generated, targets
+
+
+def stack(generated: Pictures, targets: Pictures) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Pair pictures by name. Returns names, generated and target pictures (N, H, W, 3).
+
+    Raises InputError that names what has no partner or another size.
+    """
+    require_same_names(generated, targets, "generated", "target")
+    size = next(iter(targets.values())).shape
+    for name in targets:
+        for kind, pictures in (("target", targets), ("generated", generated)):
+            if pictures[name].shape != size:
+                raise InputError(
+                    f"{name}: the {kind} picture is {_size(pictures[name].shape)}, "
+                    f"the first target {_size(size)}: all must be of one size"
+                )
+    names = list(targets)
+    both = [np.stack([pictures[name] for name in names]) for pictures in (generated, targets)]
+    return names, *both
+
+
+def require_same_names(one: Pictures, other: Pictures, first: str, second: str) -> None:
+    """Raise InputError with the names that only one side has."""
+    for here, there, kind, partner in ((one, other, first, second), (other, one, second, first)):
+        lonely = [name for name in here if name not in there]
+        if lonely:
+            shown = ", ".join(lonely[:3]) + (", ..." if lonely[3:] else "")
+            raise InputError(
+                f"{len(lonely)} of {len(here)} {kind} pictures have no {partner} picture of the "
+                f"same name: {shown}"
+            )
+
+
+def read_masks(folder: Path, targets: Pictures) -> np.ndarray:
+    """Masks of the targets from pictures of the same names: bool (N, H, W), body above 127."""
+    masks = read_folder(folder, "L")
+    require_same_names(masks, targets, "mask", "target")
+    for name, target in targets.items():
+        if masks[name].shape != target.shape[:2]:
+            raise InputError(
+                f"{name}: the mask is {_size(masks[name].shape)}, its target {_size(target.shape)}"
+            )
+    return np.stack([masks[name] > 127 for name in targets])
+
+
+def draw_masks(keypoints: Path, targets: Pictures) -> np.ndarray:
+    """Pose masks M_b of the targets, (N, H, W), from a CSV of key points.
+
+    A picture's row is the one whose name its own file name contains, the last one where it
+    contains several: peers name their files SOURCE___TARGET.
+    """
+    rows = {Path(name).stem: joints for name, joints in read_keypoints(keypoints).items()}
+    masks = []
+    for name, target in targets.items():
+        row = name if name in rows else max(rows, key=lambda row: (name.rfind(row), len(row)))
+        if row not in name:
+            raise InputError(f"{keypoints} has no row for {name}")
+        masks.append(pose_mask(rows[row], *target.shape[:2]))
+    return np.stack(masks)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} high, {shape[1]} wide"

@@ -1,0 +1,113 @@
+"""Pose faithfulness: is the generated person where the target person is?
+
+The paper has no such figure, although a method can score well in SSIM with the person in a wrong
+pose. Two judges, one per kind of data; both score the real targets too, which shows how far the
+judge itself can be trusted.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from vdg.models.blocks import Decoder, Encoder
+
+WIDTHS = [16, 32, 64]
+STEPS, BATCH, LEARNING_RATE = 400, 32, 2e-3
+PCK_ALPHA = 0.1
+
+
+def intersection_over_union(a: Tensor, b: Tensor) -> Tensor:
+    """IoU of bool masks (N, H, W): (N,) in [0, 1]; two empty masks agree."""
+    union = (a | b).sum((1, 2))
+    return torch.where(union > 0, (a & b).sum((1, 2)) / union.clamp(min=1), 1.0)
+
+
+def pck(estimated: Tensor, target: Tensor, alpha: float = PCK_ALPHA) -> Tensor:
+    """Percentage of correct key points (Yang, Ramanan, TPAMI 2013): (N,) in [0, 1].
+
+    A joint is correct within alpha * max(height, width) of the box around the target's joints.
+    Joints that the target lacks do not count; joints that were not estimated are wrong.
+
+    estimated, target: (N, 18, 2), (y, x) in pixels, negative = missing.
+    """
+    wanted, found = (target >= 0).all(2), (estimated >= 0).all(2)
+    low = target.masked_fill(~wanted[..., None], 1 << 14).amin(1)
+    reach = alpha * (target.amax(1) - low).amax(1)
+    distance = (estimated - target).double().norm(dim=2)
+    correct = wanted & found & (distance <= reach[:, None])
+    return correct.sum(1) / wanted.sum(1).clamp(min=1)
+
+
+class Segmenter(nn.Module):
+    """(B, 3, H, W) in [-1, 1] -> logits of "person" (B, H, W)."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = Encoder(3, WIDTHS)
+        self.decoder = Decoder(WIDTHS, WIDTHS[:-1], 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.encoder(images)
+        return self.decoder(features[-1], features[:-1])[:, 0]
+
+
+def train_segmenter(images: Tensor, silhouettes: Tensor) -> Segmenter:
+    """Learn to find persons, on real pictures alone and on blurred copies of them.
+
+    Blurred, because the figure is to judge where a person stands, and sharpness has its own column.
+    images: uint8 (N, H, W, 3); silhouettes: bool (N, H, W); both on the device that trains.
+    The result depends on torch's random state.
+    """
+    network = Segmenter().to(images.device, memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+    for step in tqdm(range(STEPS), desc="pose judge", unit="step", disable=None):
+        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / STEPS)
+        drawn = torch.randint(len(images), (BATCH,)).to(images.device)
+        x, y = _scaled(images[drawn]), silhouettes[drawn].float()
+        if step % 2:
+            x, y = x.flip(3), y.flip(2)
+        size, coarse = x.shape[2:], 2 ** int(torch.randint(3, ()))
+        x = F.interpolate(F.avg_pool2d(x, coarse), size, mode="bilinear")
+        loss = F.binary_cross_entropy_with_logits(network(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network.eval().requires_grad_(False)
+
+
+def _scaled(images: Tensor) -> Tensor:
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+class SilhouetteJudge:
+    """IoU of the person found in generated pictures with the renderer's own silhouette.
+
+    silhouettes: bool (N, H, W), of the targets.
+    """
+
+    def __init__(self, network: Segmenter, silhouettes: Tensor):
+        self.network, self.silhouettes = network, silhouettes
+
+    @torch.no_grad()
+    def __call__(self, images: np.ndarray, part: slice) -> dict[str, Tensor]:
+        """images: uint8 (B, H, W, 3), those of the targets `part`."""
+        wanted = self.silhouettes[part]
+        found = self.network(_scaled(torch.as_tensor(images).to(wanted.device))) > 0
+        return {"pose_iou": intersection_over_union(found, wanted).cpu()}
+
+
+class KeyPointJudge:
+    """PCK of the joints that an estimator finds in generated pictures.
+
+    estimate: uint8 (B, H, W, 3) -> joints (B, 18, 2); keypoints: (N, 18, 2), of the targets.
+    """
+
+    def __init__(self, estimate, keypoints: np.ndarray):
+        self.estimate, self.keypoints = estimate, torch.as_tensor(keypoints)
+
+    def __call__(self, images: np.ndarray, part: slice) -> dict[str, Tensor]:
+        """images: uint8 (B, H, W, 3), those of the targets `part`."""
+        found = torch.as_tensor(self.estimate(images))
+        return {"pck": pck(found, self.keypoints[part])}
