@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help setup repro test lint bench clean
+.PHONY: help setup repro test lint bench sweep seeds pretrained clean
+
+SWEPT := l1,mask-l1,alpha-25,alpha-50,alpha-75,full,alpha-100,weight-0,weight-2,weighted,weight-8,shared
 
 help:  ## show this help
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -31,6 +33,19 @@ bench: setup  ## time SSIM against scikit-image
 lint: setup  ## check style
 	ruff check .
 	ruff format --check .
+
+seeds: setup  ## three seeds of the default, to reports/three-seeds.md
+	dvc exp run -S 'seeds=[0,1,2]'
+	python -m stages.ablation_table --keep reports/three-seeds.md --note 'Made by `make seeds`.'
+
+sweep: setup  ## alpha, mask weight and shared encoders, to reports/sweep.md
+	dvc exp run -S 'networks=[vdg,vdg-shared]' -S 'variants=[$(SWEPT)]'
+	python -m stages.ablation_table --keep reports/sweep.md --note 'Made by `make sweep`.'
+
+pretrained: setup  ## train on Market-1501's hold-out (raw/, README), to pretrained/
+	dvc exp run -S 'datasets=[market1501-holdout]'
+	python -m stages.export_model --dataset market1501-holdout --variant full \
+	  --output pretrained/market1501-holdout-full.safetensors
 
 clean:  ## delete what the pipeline made (DVC's cache is kept)
 	rm -rf configs data losses models scores .scratch

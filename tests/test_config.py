@@ -299,6 +299,7 @@ REPORT = {"report.json"}
         ("precision", "bf16", stage1() | stage2() | runs("evaluation")),
         ("deterministic", False, stage1() | stage2() | runs("evaluation")),
         ("compile", True, stage1() | stage2() | runs("evaluation")),
+        ("workers", 2, stage1() | stage2()),
         (f"{STAGE2}.averaging", 0.5, stage2(**ONE)),
         ("device", "cpu", stage1() | stage2() | runs("evaluation", "pose-heatmaps")),
     ],

@@ -97,6 +97,7 @@ class Evaluation(Section):
     pairs: Annotated[int, Field(ge=10)]  # the ten splits of IS need one picture each
     classifier: Literal["inception-2015", "efficientnet-lite0"]
     pose: Literal["silhouettes", "keypoints"] | None = None
+    lpips: bool = False
     crop_width: Count | None = None
 
 
@@ -182,6 +183,7 @@ class Params(Section):
     precision: Literal["fp32", "bf16"]
     deterministic: bool
     compile: bool
+    workers: Count
     network: dict[Annotated[str, Field(pattern=NAME)], Network]
     variant: dict[Annotated[str, Field(pattern=NAME)], Variant]
     dataset: dict[Annotated[str, Field(pattern=NAME)], Dataset]
@@ -310,6 +312,7 @@ def resolve(params: Params) -> dict[str, dict]:
     """
     files: dict[str, dict] = {}
     hardware = {key: getattr(params, key) for key in HARDWARE}
+    training = hardware | {"workers": params.workers}
 
     def run(stage: str, content: dict, *modules: str) -> dict:
         return content | {"code": code.hashes(f"stages.{stage}", *modules)}
@@ -326,7 +329,7 @@ def resolve(params: Params) -> dict[str, dict]:
         files[f"{name}/evaluation.json"] = run("evaluate", evaluation)
         for key in params.networks:
             network = params.network[key].model_dump()
-            settings = {"network": network, "stage1": dataset.stage1.model_dump(), **hardware}
+            settings = {"network": network, "stage1": dataset.stage1.model_dump(), **training}
             system = f"vdg.models.{network['system']}"
             files[f"{name}/stage1-{key}.json"] = run("train_stage1", settings, system)
         for key in params.variants:
@@ -337,7 +340,7 @@ def resolve(params: Params) -> dict[str, dict]:
             if "mask-ssim" in variant.terms:
                 loss["alpha"] = params.alpha if variant.alpha is None else variant.alpha
             stage2 = dataset.stage2.model_dump(by_alias=True)
-            settings = {"stage2": stage2, "loss": loss, **hardware}
+            settings = {"stage2": stage2, "loss": loss, **training}
             system = f"vdg.models.{params.network[variant.network].system}"
             files[f"{name}/stage2-{key}.json"] = run("train_stage2", settings, system)
             files[f"{name}/network-{key}.json"] = run("assign_stage1", {"network": variant.network})

@@ -14,14 +14,16 @@ from vdg.data import estimator
 from vdg.data.silhouettes import read_silhouettes
 from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays, write_bytes, write_json
-from vdg.metrics import classifiers
+from vdg.metrics import classifiers, perceptual
 from vdg.metrics.fid import fid
 from vdg.metrics.inception_score import inception_score
+from vdg.metrics.perceptual import Perceptual
 from vdg.metrics.pose import KeyPointJudge, Segmenter, SilhouetteJudge, train_segmenter
 from vdg.metrics.sharpness import gradient_magnitude
 from vdg.metrics.ssim import mask_ssim, ssim
 from vdg.pairs import draw_pairs
 from vdg.runtime import provenance, select_device, set_up
+from vdg.views import views
 
 BATCH = 50
 SEGMENTER = "segmenter.safetensors"
@@ -65,6 +67,7 @@ class Scorer:
     crop_width: columns in the middle for a second SSIM without white margins; None for no such.
     judge: of the pose; None for no such figure.
     real_features: of the targets, where they are known already.
+    perceptual: LPIPS; None for no such figure.
     """
 
     def __init__(
@@ -75,9 +78,10 @@ class Scorer:
         crop_width: int | None = None,
         judge: SilhouetteJudge | KeyPointJudge | None = None,
         real_features: np.ndarray | None = None,
+        perceptual: Perceptual | None = None,
     ):
         self.targets, self.masks, self.classifier = targets, masks, classifier
-        self.crop_width, self.judge = crop_width, judge
+        self.crop_width, self.judge, self.perceptual = crop_width, judge, perceptual
         if real_features is None and classifier is not None:
             real_features, _ = self._classify(targets)
         self.real_features = real_features
@@ -132,6 +136,8 @@ class Scorer:
             figures[f"ssim_{self.crop_width}"] = ssim(x[..., middle], y[..., middle])
         if self.judge is not None:
             figures |= self.judge(generated, part)
+        if self.perceptual is not None:
+            figures["lpips"] = self.perceptual(x, y)
         figures["gradient"] = gradient_magnitude(x)
         figures["target_gradient"] = gradient_magnitude(y)
         return figures
@@ -157,25 +163,44 @@ def noise_floor(masks: np.ndarray) -> float:
     return float(mask_ssim(x, y, torch.as_tensor(masks)[:, None]).mean())
 
 
+def _start(config: dict) -> torch.device:
+    """The device to score on; refuses to start what would end for want of some weights."""
+    classifiers.check_available(config["classifier"])
+    if config["lpips"]:
+        perceptual.check_available()
+    set_up(0, config["deterministic"])
+    return select_device(config["device"])
+
+
+def _scorer(config: dict, data: Path, test: TestPairs, references: Path, real=None) -> Scorer:
+    """The scorer that a data set's evaluation asks for. real: features of the targets, if known."""
+    device = test.data.device
+    return Scorer(
+        test.pictures(1),
+        test.masks(),
+        classifiers.load(config["classifier"], device),
+        config["crop_width"],
+        _judge(config["pose"], data, test, references),
+        real,
+        Perceptual(device) if config["lpips"] else None,
+    )
+
+
 def references(config: dict, data: Path, output: Path) -> None:
     """Score the rows that need no network: real target, copy of the source, mean training image.
 
     config: configs/<dataset>/evaluation.json. Writes to `output` one JSON and one CSV per row, and
     what the other rows need of the real targets.
     """
-    classifiers.check_available(config["classifier"])
-    device = select_device(config["device"])
+    device = _start(config)
     test = TestPairs(data, config["pairs"], device)
-    targets, masks = test.pictures(1), test.masks()
-    classifier = classifiers.load(config["classifier"], device)
+    targets = test.pictures(1)
     train = load_pairs(data, "train", device)
     pictures = train.pairs.unique().to(train.device)
     if config["pose"] == "silhouettes":
-        set_up(0, config["deterministic"])
         shapes = _silhouettes(data, train)[pictures]
         _save_segmenter(output, train_segmenter(train.images[pictures], shapes))
-    judge = _judge(config["pose"], data, test, output)
-    scorer = Scorer(targets, masks, classifier, config["crop_width"], judge)
+    scorer = _scorer(config, data, test, output)
     total = sum(train.images[chunk].long().sum(0) for chunk in pictures.split(256))
     mean = (total / len(pictures)).round().to(torch.uint8).cpu().numpy()
     rows = {
@@ -183,7 +208,7 @@ def references(config: dict, data: Path, output: Path) -> None:
         "copy-source": test.pictures(0),
         "mean-image": np.broadcast_to(mean, targets.shape),
     }
-    floor = noise_floor(masks[:1000])
+    floor = noise_floor(scorer.masks[:1000])
     for name, images in rows.items():
         about = {"mask_ssim_floor": floor}
         _write(output, name, scorer, np.ascontiguousarray(images), test, about)
@@ -199,14 +224,11 @@ def references(config: dict, data: Path, output: Path) -> None:
 
 def evaluate(config: dict, data: Path, model: Path, references: Path, output: Path) -> None:
     """Generate the test pairs with a trained model and score them like the reference rows."""
-    classifiers.check_available(config["classifier"])
-    device = select_device(config["device"])
+    device = _start(config)
     generator, meta = models.load(model, device)
     test = TestPairs(data, config["pairs"], device)
-    classifier = classifiers.load(config["classifier"], device)
-    judge = _judge(config["pose"], data, test, references)
     real = read_arrays(references / "features.safetensors")[0]["real"]
-    scorer = Scorer(test.pictures(1), test.masks(), classifier, config["crop_width"], judge, real)
+    scorer = _scorer(config, data, test, references, real)
     generated = generate(generator, test, config["precision"])
     parameters = sum(p.numel() for p in generator.parameters())
     about = meta | {"parameters": parameters} | provenance(device, config)
@@ -258,6 +280,8 @@ def generate(generator, test: TestPairs, precision: str = "fp32") -> np.ndarray:
 def _write(output: Path, name: str, scorer: Scorer, images, test: TestPairs, about: dict) -> None:
     figures, table = scorer(images)
     names = np.array(test.data.names)
+    seen = views(test.data.keypoints.cpu().numpy())[test.pairs]
+    table.insert(0, "views", [f"{source} → {target}" for source, target in seen])
     table.insert(0, "to", names[test.pairs[:, 1]])
     table.insert(0, "from", names[test.pairs[:, 0]])
     scores = {"metrics": figures, "pairs": len(table), "classifier": scorer.classifier.name}

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from vdg import models
+from vdg import distributed, models
 from vdg.batches import PairData, load_pairs, to_uint8
 from vdg.figures import grid, save_png, skeleton
 from vdg.losses import ImageLoss
@@ -65,18 +65,18 @@ def stage2_task(config: dict, coarse: nn.Module, meta: dict) -> tuple[Refinement
 
 def train_stage1(config: dict, data: Path, seed: int, outputs: Outputs) -> None:
     """Train the coarse generator. config: configs/<dataset>/stage1-<network>.json."""
-    device = select_device(config["device"])
-    set_up(seed, config["deterministic"])
-    task, meta = stage1_task(config)
-    _run(task, config["stage1"], config, data, seed, outputs, meta, device, [])
+    with distributed.processes(select_device(config["device"])) as device:
+        set_up(seed, config["deterministic"])
+        task, meta = stage1_task(config)
+        _run(task, config["stage1"], config, data, seed, outputs, meta, device, [])
 
 
 def train_stage2(config: dict, data: Path, stage1: Path, seed: int, outputs: Outputs) -> None:
     """Refine a trained stage I adversarially. config: configs/<dataset>/stage2-<variant>.json."""
-    device = select_device(config["device"])
-    set_up(seed, config["deterministic"])
-    task, meta = stage2_task(config, *models.load(stage1, device))
-    _run(task, config["stage2"], config, data, seed, outputs, meta, device, [stage1])
+    with distributed.processes(select_device(config["device"])) as device:
+        set_up(seed, config["deterministic"])
+        task, meta = stage2_task(config, *models.load(stage1, device))
+        _run(task, config["stage2"], config, data, seed, outputs, meta, device, [stage1])
 
 
 def _run(
@@ -96,8 +96,9 @@ def _run(
     def batch_at(step: int):
         # a function of (seed, step), like the pairs: a resumed run mirrors the same ones
         chance = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        flip = torch.rand(settings["batch_size"], generator=chance) < 0.5
-        return pairs.batch(sampler.batch(step), flip if settings["flip"] else None)
+        flip = distributed.share(torch.rand(settings["batch_size"], generator=chance) < 0.5)
+        drawn = distributed.share(sampler.batch(step))
+        return pairs.batch(drawn, flip if settings["flip"] else None)
 
     inputs = [*inputs, data / "poses" / "train.safetensors"]
     scratch = scratch_folder({"seed": seed, "meta": meta, **config}, inputs)
@@ -112,6 +113,8 @@ def _run(
         label=outputs.model.parent.name,
         at_checkpoint=lambda: preview(task.result, pairs, outputs.samples),
     )
+    if distributed.rank() > 0:
+        return
     about = {
         "size": [pairs.height, pairs.width],
         "run": {"seed": seed} | provenance(device, config),

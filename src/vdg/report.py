@@ -13,7 +13,7 @@ from vdg.files import read_arrays, write_bytes, write_json
 from vdg.metrics.bootstrap import paired_interval
 from vdg.results import CLASSIFIED, REFERENCES, DatasetReport, Row, collect, stage1_row, tidy
 
-COMPARED = ("ssim", "mask_ssim", "pose_iou", "pck")  # figures that each pair has
+COMPARED = ("ssim", "mask_ssim", "pose_iou", "pck", "lpips")  # figures that each pair has
 HEADINGS = {
     "ssim": "SSIM ↑",
     "is": "IS{} ↑",
@@ -23,6 +23,7 @@ HEADINGS = {
     "sharpness": "sharpness → 1",
     "pose_iou": "pose IoU ↑",
     "pck": "PCK@0.1 ↑",
+    "lpips": "LPIPS ↓",
     "ssim_pg2": "SSIM (PG²)",
     "mask_ssim_pg2": "mask-SSIM (PG²)",
     "ssim_def_gan_script": "SSIM (Def-GAN script)",
@@ -174,6 +175,7 @@ def _dataset_text(report: DatasetReport, config: dict, pictures: bool) -> str:
         text.write("\n### Difference to the paper (ours − published)\n\n" + _differences(report))
     text.write("\n" + _steps(report))
     text.write("### Which differences are real\n\n" + _comparisons(report, len(seeds)))
+    text.write("\n### By change of view\n\n" + _by_view(report))
     text.write("\n### Other settings of SSIM\n\n" + _other_settings(report))
     if pictures:
         text.write("\n### Pictures\n\nEvenly spaced pairs of the test list, not chosen by hand; ")
@@ -299,6 +301,27 @@ def _reading(report: DatasetReport, seeds: list[int]) -> str:
     return "".join(f"- {line}\n" for line in text)
 
 
+def _by_view(report: DatasetReport) -> str:
+    """SSIM of each change of view, the seeds of a row taken together."""
+    copied = next(row for row in report.of_kind("reference") if row.name == "copy-source")
+    rows = [copied, *report.of_kind("ours")]
+    changes = pd.read_csv(copied.files[0])["views"]
+    counts = changes.value_counts(sort=False).sort_index()
+    figures = {row.name: row.per_pair("ssim").mean(0) for row in rows}
+    lines = [
+        [
+            change,
+            str(counts[change]),
+            *(f"{values[changes == change].mean():.3f}" for values in figures.values()),
+        ]
+        for change in counts.index
+    ]
+    return _table(["source → target", "pairs", *figures], lines) + (
+        "\nSSIM. A side view has the shoulders closer together than a quarter of the torso's length"
+        " (`src/vdg/views.py`).\n"
+    )
+
+
 def _other_settings(report: DatasetReport) -> str:
     known = report.of_kind("reference")[0].figures
     metrics = [m for m in HEADINGS if m in known and m not in report.main]
@@ -360,7 +383,7 @@ def _best(report: DatasetReport, metric: str) -> float:
     means = [np.mean(row.figures[report.column(metric)]) for row in report.of_kind("ours")]
     if metric == "sharpness":
         return min(means, key=lambda mean: abs(mean - 1))
-    return min(means) if metric == "fid" else max(means)
+    return min(means) if metric in ("fid", "lpips") else max(means)
 
 
 def _number(values: list[float] | None, metric: str) -> str:

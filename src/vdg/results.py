@@ -15,7 +15,7 @@ REFERENCES = {
     "mean-image": "the mean of the training pictures",
 }
 MAIN = ("ssim", "is", "mask_ssim", "mask_is", "fid", "sharpness")
-POSE = ("pose_iou", "pck")  # columns of the data sets whose pose is judged
+OPTIONAL = ("pose_iou", "pck", "lpips")  # where a data set's evaluation asks for them
 CLASSIFIED = ("is", "mask_is", "fid")
 
 
@@ -61,7 +61,7 @@ class DatasetReport:
     def main(self) -> list[str]:
         """The columns of the main table."""
         known = self.of_kind("reference")[0].figures
-        return [*MAIN, *(metric for metric in POSE if metric in known)]
+        return [*MAIN, *(metric for metric in OPTIONAL if metric in known)]
 
     def of_kind(self, kind: str) -> list[Row]:
         return [row for row in self.rows if row.kind == kind]

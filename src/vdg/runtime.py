@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vdg import distributed
 from vdg.errors import InputError
 from vdg.files import sha256
 
@@ -61,6 +62,7 @@ def provenance(device: torch.device, config: dict) -> dict[str, str]:
     mode = config["precision"]
     mode += ", deterministic" if config["deterministic"] else ", not deterministic"
     mode += ", compiled" if config["compile"] else ""
+    mode += f", {distributed.world()} processes" if distributed.world() > 1 else ""
     return {"device": name, "mode": mode, "versions": versions}
 
 

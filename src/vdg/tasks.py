@@ -1,5 +1,7 @@
 """What the two stages optimise, for any system's networks. `result` is the network to keep."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -7,6 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from vdg.batches import Batch
 from vdg.losses import ImageLoss, adversarial_loss, discriminator_loss, l1
 
+Wrapper = Callable[[nn.Module], nn.Module]
 ADVERSARIAL_BETA = 0.5
 """Adam's beta_1 against an adversary, as in PG2, Def-GAN and the author's later code."""
 
@@ -24,6 +27,9 @@ class Reconstruction:
         self.generator = self.result = generator
         self.modules = nn.ModuleDict({"generator": generator})
         self.optimizers = {"generator": adam(generator, learning_rate)}
+
+    def wrap(self, wrapper: Wrapper) -> None:
+        self.generator = wrapper(self.generator)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         loss = l1(self.generator(batch.I_a, batch.P_a, batch.P_b), batch.I_b)
@@ -64,22 +70,26 @@ class Refinement:
             "discriminator": adam(discriminator, discriminator_learning_rate, ADVERSARIAL_BETA),
         }
 
+    def wrap(self, wrapper: Wrapper) -> None:
+        self.generator, self.discriminator = wrapper(self.generator), wrapper(self.discriminator)
+
     def update(self, batch: Batch) -> dict[str, Tensor]:
         I_hat = self.generator(batch.I_a, batch.P_a, batch.P_b)
 
-        D = self.discriminator
-        real = D(batch.I_a, batch.P_b, batch.I_b)
-        fake = D(batch.I_a, batch.P_b, I_hat.detach())
-        L_D = discriminator_loss(real, fake)
+        # real and generated pictures in one pass, which costs less than two
+        given = [torch.cat([x, x]) for x in (batch.I_a, batch.P_b)]
+        judged = self.discriminator(*given, torch.cat([batch.I_b, I_hat.detach()]))
+        L_D = discriminator_loss(*judged.chunk(2))
         _step(self.optimizers["discriminator"], L_D)
 
-        D.requires_grad_(False)  # its gradient would be computed for nothing
+        D = self.modules["discriminator"]  # itself: no gradient of it is needed
+        D.requires_grad_(False)
         L_adv = adversarial_loss(D(batch.I_a, batch.P_b, I_hat))
         D.requires_grad_(True)
         with torch.autocast(I_hat.device.type, enabled=False):
             terms = self.image_loss(I_hat, batch.I_b, batch.M_b)
         _step(self.optimizers["generator"], L_adv + self.lambda_ * terms["image"])
-        self.average.update_parameters(self.generator)
+        self.average.update_parameters(self.modules["generator"])
 
         losses = {"discriminator": L_D, "adversarial": L_adv} | terms
         return {name: loss.detach() for name, loss in losses.items()}

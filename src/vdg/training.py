@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from vdg import distributed
 from vdg.errors import InputError, StoppedError
 from vdg.files import write_bytes
 
@@ -26,6 +27,9 @@ class Task(Protocol):
     result: nn.Module  # of `modules`, or part of one
     modules: nn.ModuleDict
     optimizers: dict[str, torch.optim.Optimizer]
+
+    def wrap(self, wrapper: Callable[[nn.Module], nn.Module]) -> None:
+        """Put the networks that `update` calls into a wrapper."""
 
     def update(self, batch: Any) -> dict[str, Tensor]: ...
 
@@ -61,7 +65,10 @@ def train(
         if compiled:
             module.compile()
     base_rates = {k: [g["lr"] for g in o.param_groups] for k, o in task.optimizers.items()}
-    start, rows = _resume(task, scratch, device)
+    with distributed.first():
+        start, rows = _resume(task, scratch, device)
+    task.wrap(distributed.wrap)
+    main = distributed.rank() == 0
     autocast = torch.autocast(
         torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"
     )
@@ -69,7 +76,12 @@ def train(
     with (
         _stop_signal() as stopped,
         tqdm(
-            total=steps, initial=start, desc=label, unit="step", disable=None, mininterval=1
+            total=steps,
+            initial=start,
+            desc=label,
+            unit="step",
+            disable=None if main else True,
+            mininterval=1,
         ) as bar,
     ):
         for step in range(start, steps):
@@ -85,20 +97,23 @@ def train(
             done = step + 1
             if done % log_every == 0 or done == steps:
                 since = (done - 1) % log_every + 1
-                rows.append({"step": done} | {k: float(v) / since for k, v in sums.items()})
+                means = (distributed.mean(torch.stack(list(sums.values()))) / since).tolist()
+                rows.append({"step": done} | dict(zip(sums, means, strict=True)))
                 sums = {}
                 _require_finite(rows[-1], scratch)
                 bar.set_postfix({k: f"{v:.3f}" for k, v in rows[-1].items() if k != "step"})
             bar.update()
             # only where the sums are empty: a checkpoint then holds all there is to know
-            if done % log_every == 0 and (
-                stopped or done // checkpoint_every > (done - log_every) // checkpoint_every
-            ):
+            if done % log_every:
+                continue
+            stop = distributed.any_of(bool(stopped), device)
+            if stop or done // checkpoint_every > (done - log_every) // checkpoint_every:
                 _require_finite_weights(task, scratch, done)
-                _save(task, scratch, done, rows)
-                at_checkpoint()
-                if stopped:
-                    raise StoppedError(stopped[0])
+                if main:
+                    _save(task, scratch, done, rows)
+                    at_checkpoint()
+                if stop:
+                    raise StoppedError(stopped[0] if stopped else signal.SIGTERM)
     _require_finite_weights(task, scratch, steps)
     return rows
 

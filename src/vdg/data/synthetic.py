@@ -520,8 +520,19 @@ def render(identity: int, view: int, height: int, seed: int) -> Picture:
     spread = ((rows[:, None] - bottom - 0.03) / 0.05) ** 2 + ((columns - feet[0]) / 0.16) ** 2
     scene *= 1 - 0.4 * np.exp(-spread)[..., None]
 
+    depths = _paint(parts, rows, columns, scene, light)
+    pixels = (gain * scene).reshape(height, SAMPLES, width, SAMPLES, 3).mean((1, 3))
+    inside = np.isfinite(depths).reshape(height, SAMPLES, width, SAMPLES).mean((1, 3)) >= 0.5
+    keypoints = _keypoints(joints, depths, middle, centre, tall)
+    image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    return Picture(image, keypoints, inside, camera)
+
+
+def _paint(parts: list[Capsule], rows, columns, scene, light) -> np.ndarray:
+    """Draw the parts on a scene (H, W, 3) in place. Returns depths (H, W), -inf beside them."""
     depths = np.full(scene.shape[:2], -np.inf)
-    for part, (low, high) in zip(parts, spans, strict=True):
+    for part in parts:
+        low, high = part.extent()
         i = slice(*np.searchsorted(-rows, [-high[1], -low[1]]))
         j = slice(*np.searchsorted(columns, [low[0], high[0]]))
         grid = np.meshgrid(columns[j], rows[i])
@@ -531,18 +542,74 @@ def render(identity: int, view: int, height: int, seed: int) -> Picture:
         window = near.reshape(grid[0].shape)
         depths[i, j][window] = depth[near]
         scene[i, j][window] = part.paint(*points[:, near]) * shade[:, None]
+    return depths
 
-    pixels = (gain * scene).reshape(height, SAMPLES, width, SAMPLES, 3).mean((1, 3))
-    inside = np.isfinite(depths).reshape(height, SAMPLES, width, SAMPLES).mean((1, 3)) >= 0.5
 
+def _keypoints(joints, depths, middle, centre, tall) -> np.ndarray:
+    """Where a pose estimator would find the joints: int16 (18, 2), -1 for hidden ones."""
+    n = len(depths)
     at = np.stack([(middle - joints[:, 1]) / tall + 0.5, (joints[:, 0] - centre) / tall + 0.25], 1)
-    keypoints = np.floor(at * height).astype(np.int16)
+    keypoints = np.floor(at * (n // SAMPLES)).astype(np.int16)
     found = ((at >= 0) & (at < [1, 0.5])).all(1)
     sample = np.clip((at * n).astype(int), 0, [n - 1, n // 2 - 1])
     found &= depths[tuple(sample.T)] - joints[:, 2] < TOLERANCE
     keypoints[~found] = -1
-    image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-    return Picture(image, keypoints, inside, camera)
+    return keypoints
+
+
+def _both(value: float) -> np.ndarray:
+    return np.full(2, float(value))
+
+
+NAMED_POSES = {
+    "stand": {},
+    "walk": {
+        "leg_flex": np.array([24.0, -18.0]),
+        "leg_bend": np.array([8.0, 34.0]),
+        "arm_flex": np.array([-20.0, 22.0]),
+        "arm_bend": _both(24),
+    },
+    "arms-up": {"arm_spread": _both(150), "arm_bend": _both(15), "arm_inward": _both(0)},
+    "arms-out": {"arm_spread": _both(88), "arm_bend": _both(4), "arm_inward": _both(0)},
+    "hands-on-hips": {
+        "arm_flex": _both(-18),
+        "arm_spread": _both(42),
+        "arm_inward": _both(62),
+        "arm_bend": _both(95),
+    },
+    "wave": {"arm_spread": np.array([120.0, 9.0]), "arm_bend": np.array([35.0, 14.0])},
+}
+"""Poses that `named_keypoints` draws; what a pose leaves out is as in standing."""
+
+
+def named_keypoints(name: str, azimuth: float, height: int) -> np.ndarray:
+    """Key points of a named pose, as an estimator would find them: int16 (18, 2), -1 = hidden.
+
+    azimuth: in degrees; 0 faces the camera, 90 the right of the picture, 180 away from it.
+    height: of the picture, which is half as wide; the body fills it as a detector's crop does.
+    """
+    standing = {
+        "lean": 2.0,
+        "head": (4.0, 0.0),
+        "arm_flex": _both(0),
+        "arm_spread": _both(9),
+        "arm_inward": _both(10),
+        "arm_bend": _both(14),
+        "leg_flex": _both(0),
+        "leg_spread": _both(4),
+        "leg_bend": _both(4),
+    }
+    person, pose = _person(1, 0), Pose(**standing | NAMED_POSES[name])
+    parts, joints = _body(person, pose, _turn("x", 8) @ _turn("y", azimuth))
+    spans = np.array([part.extent() for part in parts])
+    (left, bottom), (right, top) = spans[:, 0].min(0), spans[:, 1].max(0)
+    tall, middle = (top - bottom) / 0.92, (top + bottom) / 2
+    centre = (left + right + 2 * joints[1, 0]) / 4
+    n = height * SAMPLES
+    rows = middle - ((np.arange(n) + 0.5) / n - 0.5) * tall
+    columns = centre + ((np.arange(n // 2) + 0.5) / n - 0.25) * tall
+    depths = _paint(parts, rows, columns, np.zeros((n, n // 2, 3)), np.array([0.0, 0.0, 1.0]))
+    return _keypoints(joints, depths, middle, centre, tall)
 
 
 def write_archive(

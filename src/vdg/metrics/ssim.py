@@ -40,9 +40,10 @@ def ssim(
     data_range: largest minus smallest possible value, a number or one per image (N,). Def-GAN's
         script takes the range of the generated image; a range of 0 can give nan, as it does there.
 
-    Returns (N,). Integer images are compared in float64, as scikit-image does, floating-point
-    ones in their own precision but at least float32 (keep TF32 matrix products off, torch's
-    default: SSIM subtracts squares of nearly equal size).
+    Returns (N,). Integer images are compared in float64, as scikit-image does (bytes under the
+    uniform window in whole numbers, which lose nothing), floating-point ones in their own precision
+    but at least float32 (keep TF32 matrix products off, torch's default: SSIM subtracts squares of
+    nearly equal size).
     Raises InputError for unequal shapes and for images smaller than the window.
     """
     size = len(WINDOWS[window][0])
@@ -57,8 +58,10 @@ def ssim(
     dtype = torch.promote_types(torch.result_type(x, y), torch.float32)
     if not (x.is_floating_point() or y.is_floating_point()):
         dtype = torch.float64
-    data_range = (torch.ones(len(x), device=x.device) * data_range).to(dtype)
     total = torch.zeros(len(x), dtype=dtype, device=x.device)
+    if window == "uniform" and x.dtype == y.dtype == torch.uint8:
+        dtype = torch.int32  # sums of whole numbers are exact
+    data_range = torch.ones(len(x), dtype=total.dtype, device=x.device) * data_range
     with torch.autocast(x.device.type, enabled=False):  # bfloat16 cannot hold E[p^2] - E[p]^2
         for i, j in itertools.product(_tiles(height, size), _tiles(width, size)):
             a, b = x[..., i, j].to(dtype), y[..., i, j].to(dtype)
@@ -82,16 +85,38 @@ def mask_ssim(x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor, **settings) 
 def _ssim_map(x, y, data_range, window):
     # With p = x + y and q = x - y both factors of SSIM are (P - Q + C) / (P + Q + C), which takes
     # four filtered maps instead of five, and loses no digits where x and y are alike.
-    p, q = x + y, x - y
-    mu_p, mu_q = _smooth(p, window), _smooth(q, window)
-    mu_p2, mu_q2 = mu_p * mu_p, mu_q * mu_q
-    var_p, var_q = _smooth(p * p, window), _smooth(q * q, window)
-    var_p -= mu_p2
-    var_q -= mu_q2
-    C1, C2 = (2 * (K * data_range.view(-1, 1, 1, 1)) ** 2 for K in (0.01, 0.03))
-    mu_p2 += C1
-    var_p += C2 / WINDOWS[window][1]  # the covariance factor cancels everywhere else
+    mu_p2, var_p, scale = _moments(x + y, window)
+    mu_q2, var_q, _ = _moments(x - y, window)
+    C1, C2 = (2 * scale * (K * data_range.view(-1, 1, 1, 1)) ** 2 for K in (0.01, 0.03))
+    mu_p2 += C1.to(mu_p2.dtype)
+    var_p += (C2 / WINDOWS[window][1]).to(var_p.dtype)  # the factor cancels everywhere else
     return (mu_p2 - mu_q2) * (var_p - var_q) / ((mu_p2 + mu_q2) * (var_p + var_q))
+
+
+def _moments(z, window):
+    """Squared mean and variance of each window, both times the third value."""
+    if z.dtype == torch.int32:  # up to 510 x 49 squared, which 31 bits hold
+        count = len(WINDOWS[window][0]) ** 2
+        total = _box_sum(z)
+        square = total * total
+        spread = _box_sum(z * z).mul_(count).sub_(square)
+        return square.float(), spread.float(), count**2
+    mean = _smooth(z, window)
+    square = mean * mean
+    spread = _smooth(z * z, window)
+    spread -= square
+    return square, spread, 1
+
+
+def _box_sum(z):
+    """Sums over 7 x 7 windows that lie inside, by four additions per axis."""
+    for axis in (-1, -2):
+        count = z.shape[axis] - 6
+        twos = z.narrow(axis, 0, count + 5) + z.narrow(axis, 1, count + 5)
+        sums = twos.narrow(axis, 0, count) + twos.narrow(axis, 2, count)
+        sums += twos.narrow(axis, 4, count)
+        z = sums.add_(z.narrow(axis, 6, count))
+    return z
 
 
 def _smooth(z, window):

@@ -1,0 +1,122 @@
+"""Training by several processes, started by torchrun, each with its share of every batch.
+
+With one process every function here does nothing, so that callers need not ask.
+"""
+
+import contextlib
+import datetime
+import os
+import sys
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from vdg.errors import InputError
+
+PATIENCE = datetime.timedelta(minutes=10)
+"""How long a process waits for the others before it takes them for dead."""
+
+
+def relaunch(workers: int) -> None:
+    """Replace this process by torchrun with `workers` of its kind, unless it is one of them."""
+    if workers > 1 and "RANK" not in os.environ:
+        module = sys.modules["__main__"].__spec__.name
+        launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={workers}"]
+        os.execv(sys.executable, [sys.executable, *launch, "-m", module, *sys.argv[1:]])
+
+
+@contextlib.contextmanager
+def processes(device: torch.device):
+    """Join the processes that torchrun started, if it did. Yields this process's device."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield device
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        yield device
+        dist.barrier()  # nobody leaves while another may still need it
+    finally:
+        dist.destroy_process_group()
+
+
+def world() -> int:
+    """How many processes train."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which of them this is; 0 writes the files."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def share(batch: Tensor) -> Tensor:
+    """This process's part of what belongs to a whole batch, (B, ...)."""
+    if len(batch) % world():
+        raise InputError(f"a batch of {len(batch)} does not divide by {world()} processes")
+    return batch.chunk(world())[rank()]
+
+
+def wrap(module: nn.Module) -> nn.Module:
+    """The module, its gradients averaged over all processes."""
+    if world() == 1:
+        return module
+    # no buffers to send: batch statistics are those of all processes already (`BatchNorm`), and
+    # spectral norms follow from the weights
+    return DistributedDataParallel(module, broadcast_buffers=False)
+
+
+def mean(value: Tensor) -> Tensor:
+    """The mean of a tensor over all processes."""
+    if world() > 1:
+        value = value.clone()
+        dist.all_reduce(value)
+        value /= world()
+    return value
+
+
+def any_of(flag: bool, device: torch.device | str) -> bool:
+    """Whether `flag` is true in any process; the same answer in all of them."""
+    if world() == 1:
+        return flag
+    return bool(mean(torch.tensor(float(flag), device=device)) > 0)
+
+
+@contextlib.contextmanager
+def first():
+    """Run the block in process 0, and only then in the others."""
+    if rank() > 0:
+        dist.barrier()
+    yield
+    if world() > 1 and rank() == 0:
+        dist.barrier()
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch-norm over the batch of all processes, on any device.
+
+    torch's SyncBatchNorm does the same on a GPU alone. With one process it is nn.BatchNorm2d.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or world() == 1:
+            return super().forward(x)
+        from torch.distributed.nn.functional import all_reduce  # with a gradient
+
+        wide = x.float()
+        count = x.numel() // x.shape[1] * world()
+        sums = torch.cat([wide.sum((0, 2, 3)), wide.square().sum((0, 2, 3))])
+        average, square = (all_reduce(sums) / count).chunk(2)
+        variance = (square - average.square()).clamp(min=0)
+        with torch.no_grad():
+            self.running_mean.lerp_(average, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+            self.num_batches_tracked += 1
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        shape = (1, -1, 1, 1)
+        shifted = wide * scale.view(shape) + (self.bias - average * scale).view(shape)
+        return shifted.to(x.dtype)

@@ -1,0 +1,172 @@
+"""A trained generator as a function: a person's picture and a pose in, that person posed out."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from vdg import models
+from vdg.batches import to_uint8
+from vdg.data.annotations import read_keypoints
+from vdg.data.synthetic import NAMED_POSES, named_keypoints
+from vdg.errors import InputError
+from vdg.pose import TORSO, heat_maps
+from vdg.runtime import select_device
+
+CONFIDENCE = 0.1  # of OpenPose's joints, below which it draws none
+
+
+class Frame(NamedTuple):
+    """Where a picture of (height, width) lies in a letter-box: scaled, then moved."""
+
+    scale: float
+    top: int
+    left: int
+
+    @classmethod
+    def of(cls, height: int, width: int, size: tuple[int, int]) -> "Frame":
+        scale = min(size[0] / height, size[1] / width)
+        inner = round(height * scale), round(width * scale)
+        return cls(scale, (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
+
+    def place(self, keypoints: np.ndarray) -> np.ndarray:
+        """Joints (18, 2) of the picture as those of the letter-box; missing ones stay -1."""
+        moved = np.floor(keypoints * self.scale + [self.top, self.left])
+        return np.where((keypoints >= 0).all(-1, keepdims=True), moved, -1).astype(np.int16)
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Read any picture that Pillow reads, upright (EXIF), as RGB; transparency becomes grey."""
+    try:
+        with Image.open(path) as picture:
+            upright = ImageOps.exif_transpose(picture)
+            if "A" in upright.getbands() or "transparency" in upright.info:
+                layers = upright.convert("RGBA")
+                ground = Image.new("RGBA", layers.size, (128, 128, 128, 255))
+                upright = Image.alpha_composite(ground, layers)
+            return upright.convert("RGB")
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path} is no picture that can be read") from error
+
+
+def letter_box(image: Image.Image, size: tuple[int, int]) -> tuple[np.ndarray, Frame]:
+    """Fit a picture into (height, width), whole, its edges repeated where it is too short.
+
+    Returns uint8 (height, width, 3) and where the picture lies in it.
+    """
+    frame = Frame.of(image.height, image.width, size)
+    inner = max(1, round(image.width * frame.scale)), max(1, round(image.height * frame.scale))
+    pixels = np.asarray(image.resize(inner, Image.Resampling.LANCZOS))
+    bottom, right = (s - e - o for s, e, o in zip(size, pixels.shape, frame[1:], strict=False))
+    return np.pad(pixels, ((frame.top, bottom), (frame.left, right), (0, 0)), mode="edge"), frame
+
+
+def read_openpose(path: Path, person: int = 0) -> np.ndarray:
+    """Joints of OpenPose's JSON (COCO, 18 joints): int16 (18, 2), (y, x), -1 = missing."""
+    try:
+        people = json.loads(Path(path).read_text())["people"]
+        flat = [np.array(p["pose_keypoints_2d"], float) for p in people]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not OpenPose's JSON: it has no people with joints") from error
+    if not 0 <= person < len(flat):
+        raise InputError(f"{path} has {len(flat)} people: there is no person {person}")
+    if flat[person].shape != (54,):
+        raise InputError(
+            f"{path} has {len(flat[person]) // 3} joints, not the 18 of OpenPose's COCO model: run "
+            "it with --model_pose COCO"
+        )
+    joints = flat[person].reshape(18, 3)
+    found = joints[:, 2:] >= CONFIDENCE
+    return np.where(found, np.floor(joints[:, 1::-1]), -1).astype(np.int16)
+
+
+def named_pose(text: str, size: tuple[int, int]) -> np.ndarray:
+    """Key points of a pose by name, with a direction: "walk", "arms-up@90". See NAMED_POSES."""
+    name, _, azimuth = text.partition("@")
+    if name not in NAMED_POSES:
+        raise InputError(f"unknown pose {name!r}: one of {', '.join(NAMED_POSES)}")
+    try:
+        degrees = float(azimuth or 0)
+    except ValueError as error:
+        raise InputError(f"pose {text!r}: {azimuth!r} is not a number of degrees") from error
+    drawn = named_keypoints(name, degrees, size[0])
+    shift = np.array([0, (size[1] - size[0] // 2) // 2])  # the skeleton's frame is half as wide
+    return np.where(drawn >= 0, drawn + shift, -1).astype(np.int16)
+
+
+def csv_row(path: Path, name: str) -> np.ndarray:
+    """Key points of one picture in a CSV of the published form."""
+    rows = read_keypoints(path)
+    if name not in rows:
+        raise InputError(f"{path} has no row for {name!r}")
+    return rows[name]
+
+
+def require_torso(keypoints: np.ndarray, what: str) -> None:
+    """Raise InputError where a hip or a shoulder is missing: the networks saw none such."""
+    if not (keypoints[list(TORSO)] >= 0).all():
+        found = int((keypoints >= 0).all(-1).sum())
+        raise InputError(
+            f"{what}: {found} of 18 joints, and both shoulders and hips are needed: use a picture "
+            "that shows them, or give key points of your own"
+        )
+
+
+@dataclass
+class PoseTransfer:
+    """A generator with what it needs to know of its pictures.
+
+    generator: (I_a, P_a, P_b) -> I_b, in evaluation mode, on `device`.
+    size: (H, W) of its pictures. meta: what the model file says of itself.
+    """
+
+    generator: torch.nn.Module
+    size: tuple[int, int]
+    meta: dict
+    device: torch.device
+
+    @classmethod
+    def load(cls, path: Path | str, device: str = "auto") -> "PoseTransfer":
+        """Read a model file, which alone is enough.
+
+        Raises InputError for a damaged file and for a device that is not here.
+        """
+        chosen = select_device(device)
+        generator, meta = models.load(path, chosen)
+        if "size" not in meta:
+            raise InputError(f"{path} does not say the size of its pictures: train it again")
+        return cls(generator, tuple(meta["size"]), meta, chosen)
+
+    @torch.inference_mode()
+    def __call__(
+        self, images: np.ndarray, sources: np.ndarray, targets: np.ndarray, stage1: bool = False
+    ) -> np.ndarray:
+        """Draw persons in other poses.
+
+        images: uint8 (N, H, W, 3), RGB, H and W of `size`; `letter_box` makes them.
+        sources, targets: (N, 18, 2), (y, x) in pixels of such pictures, -1 = missing: the key
+            points of the pictures, and those to draw.
+        stage1: the coarse prediction in place of the final one.
+
+        Returns uint8 (N, H, W, 3). Raises InputError for other shapes.
+        """
+        shape = (len(images), *self.size, 3)
+        joints = (len(images), 18, 2)
+        if images.shape != shape or sources.shape != joints or targets.shape != joints:
+            raise InputError(
+                f"pictures {images.shape} and key points {sources.shape}, {targets.shape}: the "
+                f"model takes {shape}, {joints} and {joints}"
+            )
+        network = getattr(self.generator, "stage1", self.generator) if stage1 else self.generator
+        I_a = torch.as_tensor(np.ascontiguousarray(images)).to(self.device)
+        I_a = I_a.permute(0, 3, 1, 2).float() / 127.5 - 1
+        P_a, P_b = (
+            heat_maps(torch.as_tensor(k).to(self.device), *self.size) for k in (sources, targets)
+        )
+        return to_uint8(network(I_a, P_a, P_b))

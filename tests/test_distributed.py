@@ -1,0 +1,123 @@
+"""Two processes with half a batch each do what one process does with the whole."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from distributed_child import SHAPE
+
+from vdg import distributed
+from vdg.data import synthetic
+from vdg.data.download import fetch
+from vdg.data.preparation import build
+from vdg.distributed import BatchNorm
+from vdg.errors import InputError
+
+CHILD = Path(__file__).parent / "distributed_child.py"
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+
+
+def start(*command, folder):
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "DVC_ROOT": str(folder)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def run(*command, folder):
+    process = start(*command, folder=folder)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+
+
+def test_gradients_and_weights_equal_those_of_one_process(tmp_path):
+    run(CHILD, "step", tmp_path, folder=tmp_path)
+    run(*TORCHRUN, CHILD, "step", tmp_path, folder=tmp_path)
+    one, two = (torch.load(tmp_path / f"found-{n}.pt", weights_only=True) for n in (1, 2))
+    assert one.keys() == two.keys()
+    assert sum("gradient" in key for key in one) > 50
+    moved = [key for key in one if "gradient" in key and one[key].abs().max() > 1e-4]
+    assert len(moved) > 30
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, rtol=0, atol=1e-5, msg=key)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "data"
+    source = {"reader": "synthetic", "train_identities": 4, "test_identities": 1, "views": 3}
+    settings = {"height": 32, "width": 16, "source": source | {"seed": 0}}
+    fetch(synthetic, settings, folder / "download")
+    splits = build(folder / "download", split="official", hold_out_identities=1, device="cpu")
+    for name, poses in splits.items():
+        poses.save(folder / "poses" / f"{name}.safetensors")
+    return folder
+
+
+def prepare(folder, data, steps):
+    folder.mkdir()
+    (folder / "data").symlink_to(data)
+    settings = {"steps": steps, "batch_size": 4, "learning_rate": 1e-4, "flip": True}
+    config = {
+        "network": {"system": "vdg", "shared_encoders": False},
+        "stage1": {k: SHAPE[k] for k in ("width", "widest", "depth")} | settings,
+        "device": "cpu",
+        "precision": "fp32",
+        "deterministic": True,
+        "compile": False,
+        "workers": 1,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_a_training_by_two_ends_like_one_and_process_0_alone_writes(data, tmp_path):
+    folders = [prepare(tmp_path / name, data, 40) for name in ("one", "two")]
+    run(CHILD, "train", folders[0], folder=folders[0])
+    run(*TORCHRUN, CHILD, "train", folders[1], folder=folders[1])
+    one, two = (pd.read_csv(folder / "out" / "losses.csv") for folder in folders)
+    pd.testing.assert_frame_equal(one, two, rtol=0, atol=1e-5)
+    files = [sorted(p.name for p in (folder / "out").iterdir()) for folder in folders]
+    assert files[0] == files[1]
+
+
+def test_a_killed_process_ends_the_training_with_an_error(data, tmp_path):
+    folder = prepare(tmp_path / "killed", data, 1_000_000)
+    process = start(*TORCHRUN, CHILD, "train", folder, folder=folder)
+    deadline = time.time() + 120
+    while len(list(folder.glob("rank-*"))) < 2 and time.time() < deadline:
+        time.sleep(0.2)
+    time.sleep(1)
+    os.kill(int((folder / "rank-1").read_text()), signal.SIGKILL)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "SIGKILL" in output or "-9" in output
+    assert not (folder / "out" / "model.safetensors").exists()
+
+
+def test_alone_nothing_changes():
+    torch.manual_seed(0)
+    x = torch.randn(4, 3, 5, 5)
+    ours, theirs = BatchNorm(3), torch.nn.BatchNorm2d(3)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=0)
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    assert distributed.wrap(ours) is ours
+    assert distributed.share(x) is not None
+    assert (distributed.world(), distributed.rank()) == (1, 0)
+    assert distributed.any_of(True, "cpu") is True
+
+
+def test_a_batch_that_does_not_divide(monkeypatch):
+    monkeypatch.setattr(distributed, "world", lambda: 3)
+    with pytest.raises(InputError, match="a batch of 4 does not divide by 3"):
+        distributed.share(torch.zeros(4, 1))

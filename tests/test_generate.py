@@ -1,0 +1,200 @@
+"""A picture of somebody's own, in another pose."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from PIL import Image
+
+from vdg import models
+from vdg.data.annotations import read_keypoints, write_keypoints
+from vdg.data.synthetic import NAMED_POSES, named_keypoints, render
+from vdg.errors import InputError
+from vdg.models import vdg as system
+from vdg.transfer import (
+    PoseTransfer,
+    letter_box,
+    named_pose,
+    open_picture,
+    read_openpose,
+    require_torso,
+)
+
+SIZE = (32, 16)
+SHAPE = {"width": 4, "widest": 8, "depth": 2, "shared_encoders": False}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    torch.manual_seed(0)
+    generator = system.build_generator(system.build_stage1(SHAPE), SHAPE)
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    meta = {"system": "vdg", "stage1": SHAPE, "stage2": SHAPE, "size": SIZE}
+    models.save(path, generator, meta)
+    return path
+
+
+@pytest.fixture
+def person(tmp_path):
+    """A picture of another size than the model's, with its key points."""
+    drawn = next(
+        p for v in range(20) if (p := render(1, v, 64, 0)).keypoints[[2, 5, 8, 11]].min() >= 0
+    )
+    Image.fromarray(drawn.image).save(tmp_path / "person.png")
+    write_keypoints(tmp_path / "joints.csv", ["person.png"], [drawn.keypoints])
+    return drawn
+
+
+def generate(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "stages.generate", *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", NAMED_POSES)
+def test_named_poses_can_be_drawn_from_every_side(name):
+    for azimuth in range(0, 360, 45):
+        joints = named_keypoints(name, azimuth, 128)
+        assert (joints[[1, 2, 5]] >= 0).any()
+        assert joints.max(0)[0] < 128
+        assert joints.max(0)[1] < 64
+
+
+def test_a_named_pose_turns():
+    front, back = (named_keypoints("stand", azimuth, 128) for azimuth in (0, 180))
+    right, left = 2, 5
+    assert front[right, 1] < front[left, 1]  # who faces us has the right shoulder on our left
+    assert back[right, 1] > back[left, 1]
+    assert front[0, 0] >= 0
+    assert back[0, 0] == -1  # the nose is hidden
+
+
+def test_named_pose_in_a_wider_frame_stands_in_its_middle():
+    narrow, wide = (named_pose("walk@30", size) for size in ((64, 32), (64, 64)))
+    found = narrow[:, 0] >= 0
+    np.testing.assert_array_equal(wide[found], narrow[found] + [0, 16])
+    assert (wide[~found] == -1).all()
+
+
+@pytest.mark.parametrize(("pose", "words"), [("jump", "one of stand, walk"), ("walk@x", "'x'")])
+def test_unknown_poses(pose, words):
+    with pytest.raises(InputError, match=words):
+        named_pose(pose, SIZE)
+
+
+def test_letter_box_keeps_the_whole_picture():
+    picture = Image.new("RGB", (40, 20), (200, 10, 10))
+    picture.putpixel((39, 0), (0, 0, 255))
+    pixels, frame = letter_box(picture, SIZE)
+    assert pixels.shape == (32, 16, 3)
+    assert frame == (0.4, 12, 0)
+    assert (pixels[:, 3] == [200, 10, 10]).all()  # edges are repeated
+    joints = np.full((18, 2), -1, np.int16)
+    joints[4] = 10, 35
+    placed = frame.place(joints)
+    assert placed[4].tolist() == [16, 14]
+    assert (np.delete(placed, 4, 0) == -1).all()
+
+
+def test_pictures_as_people_have_them(tmp_path):
+    grey = Image.new("L", (8, 4), 90)
+    grey.save(tmp_path / "grey.png")
+    clear = Image.new("RGBA", (8, 4), (255, 0, 0, 0))
+    clear.save(tmp_path / "clear.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side
+    Image.new("RGB", (8, 4)).save(tmp_path / "turned.jpg", exif=exif)
+    assert open_picture(tmp_path / "grey.png").getpixel((0, 0)) == (90, 90, 90)
+    assert open_picture(tmp_path / "clear.png").getpixel((0, 0)) == (128, 128, 128)
+    assert open_picture(tmp_path / "turned.jpg").size == (4, 8)
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(InputError, match="no picture"):
+        open_picture(tmp_path / "text.png")
+    with pytest.raises(InputError, match="does not exist"):
+        open_picture(tmp_path / "nowhere.png")
+
+
+def test_openpose_json(tmp_path):
+    joints = [[10 * i, 20 * i, 0.9] for i in range(18)]
+    joints[3][2] = 0.0
+    people = [{"pose_keypoints_2d": [0.0] * 54}, {"pose_keypoints_2d": np.ravel(joints).tolist()}]
+    path = tmp_path / "pose.json"
+    path.write_text(json.dumps({"people": people}))
+    found = read_openpose(path, 1)
+    assert found[2].tolist() == [40, 20]
+    assert found[3].tolist() == [-1, -1]
+    assert (read_openpose(path) == -1).all()
+    with pytest.raises(InputError, match="2 people: there is no person 2"):
+        read_openpose(path, 2)
+    path.write_text(json.dumps({"people": [{"pose_keypoints_2d": [0.0] * 75}]}))
+    with pytest.raises(InputError, match="25 joints, not the 18"):
+        read_openpose(path)
+    path.write_text("{}")
+    with pytest.raises(InputError, match="not OpenPose"):
+        read_openpose(path)
+
+
+def test_too_few_joints():
+    joints = np.full((18, 2), -1)
+    joints[[0, 1, 2]] = 5
+    with pytest.raises(InputError, match=r"photo.jpg: 3 of 18 joints.*shoulders and hips"):
+        require_torso(joints, "photo.jpg")
+
+
+def test_python_call_equals_the_network(model, person):
+    transfer = PoseTransfer.load(model, "cpu")
+    assert transfer.size == SIZE
+    image, frame = letter_box(Image.fromarray(person.image), SIZE)
+    source, target = frame.place(person.keypoints), named_pose("walk", SIZE)
+    one = transfer(image[None], source[None], target[None])
+    assert one.shape == (1, *SIZE, 3)
+    assert one.dtype == np.uint8
+    two = transfer(*(np.stack([x, x]) for x in (image, source, target)))
+    np.testing.assert_array_equal(two[1], one[0])
+    with pytest.raises(InputError, match=r"the model takes \(1, 32, 16, 3\)"):
+        transfer(person.image[None], source[None], target[None])
+
+
+def test_command_writes_result_strip_and_key_points(model, person, tmp_path):
+    joints = f"{tmp_path / 'joints.csv'}:person.png"
+    done = generate(
+        *("--model", model, "--source", tmp_path / "person.png", "--keypoints", joints),
+        *("--pose", "walk@90", joints.replace("joints", "other"), "--output", tmp_path / "out.png"),
+    )
+    assert done.returncode == 1
+    assert "other.csv" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out.png").exists()
+    done = generate(
+        *("--model", model, "--source", tmp_path / "person.png", "--keypoints", joints),
+        *("--pose", "walk@90", "arms-up", "--output", tmp_path / "out.png"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert Image.open(tmp_path / "out.png").size == (2 * 16 + 2, 32)
+    assert (tmp_path / "out-strip.png").is_file()
+    used = read_keypoints(tmp_path / "out-keypoints.csv")
+    assert list(used) == ["source", "walk@90", "arms-up"]
+    np.testing.assert_array_equal(used["arms-up"], named_pose("arms-up", SIZE))
+
+
+def test_turntable_is_an_animation(model, person, tmp_path):
+    joints = f"{tmp_path / 'joints.csv'}:person.png"
+    done = generate(
+        *("--model", model, "--source", tmp_path / "person.png", "--keypoints", joints),
+        *("--pose", "stand", "--turntable", 6, "--output", tmp_path / "turn.png"),
+    )
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "turn.gif") as animation:
+        assert animation.size == (16, 32)
+        assert animation.n_frames > 1
+    assert "images/s" in done.stdout

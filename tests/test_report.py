@@ -1,0 +1,138 @@
+"""The tables, from scores that are known."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vdg import report, results
+from vdg.files import write_json
+
+PAIRS = 200
+SUFFIX = "_efficientnet_lite0"
+RUN = {"device": "cpu", "mode": "fp32, deterministic", "versions": "torch"}
+ABOUT = {
+    "stage1": {"steps": 5, "batch_size": 2, "width": 4, "depth": 2},
+    "stage2": None,
+    "parameters": 1000,
+    "run": RUN,
+    "mask_ssim_floor": 0.5,
+}
+
+
+def write_scores(folder, name, ssim, fid=100.0, sharpness=0.5):
+    """Scores of one run. ssim: of each pair; mask-SSIM is 0.1 above it everywhere."""
+    metrics = {"ssim": np.mean(ssim), "mask_ssim": np.mean(ssim) + 0.1, "sharpness": sharpness}
+    metrics |= {f"{m}{SUFFIX}": 2.0 for m in ("is", "mask_is")} | {f"fid{SUFFIX}": fid}
+    scores = {"metrics": metrics, "pairs": PAIRS, "classifier": "EfficientNet-Lite0"}
+    write_json(folder / f"{name}.json", scores | {"about": ABOUT})
+    table = pd.DataFrame({"ssim": ssim, "mask_ssim": np.add(ssim, 0.1)})
+    table["views"] = ["front → back", "side → side"] * (PAIRS // 2)
+    table.to_csv(folder / f"{name}.csv", index=False)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Write the scores of `variants` and collect them: {variant: one array of SSIM per seed}."""
+
+    def collect(variants, reader="synthetic", split="official"):
+        random = np.random.default_rng(0)
+        folder = tmp_path / "data"
+        for name in results.REFERENCES:
+            write_scores(folder / "references", name, random.uniform(0.2, 0.3, PAIRS))
+        seeds = list(range(len(next(iter(variants.values())))))
+        for seed in seeds:
+            write_scores(folder / f"stage1-vdg-{seed}", "scores", np.full(PAIRS, 0.4))
+            for name, values in variants.items():
+                write_scores(folder / f"{name}-{seed}", "scores", values[seed], 90.0, 0.9)
+        settings = {"split": split, "reader": reader, "height": 64, "width": 32}
+        config = {
+            "datasets": {"data": settings},
+            "networks": ["vdg"],
+            "variants": list(variants),
+            "about": dict.fromkeys(variants, "what it is"),
+            "seeds": seeds,
+        }
+        return results.collect(config, tmp_path), config
+
+    return collect
+
+
+def line(text, start):
+    return next(row for row in text.splitlines() if row.startswith(f"| {start} |"))
+
+
+def differences(text):
+    """The section with the intervals."""
+    return text.split("### Which differences are real")[1].split("###")[0]
+
+
+def test_one_seed_prints_no_spread(make):
+    reports, config = make({"l1": [np.full(PAIRS, 0.5)]})
+    text = report.markdown(reports, config, pictures=False)
+    assert "±" not in line(text, "l1")
+    assert "| 0.500 |" in line(text, "l1").replace("**", "")
+    assert "One seed" in text
+
+
+def test_several_seeds_print_mean_and_standard_deviation(make):
+    reports, config = make({"l1": [np.full(PAIRS, 0.5), np.full(PAIRS, 0.52)]})
+    text = report.markdown(reports, config, pictures=False)
+    assert f"0.510 ± {np.std([0.5, 0.52], ddof=1):.3f}" in line(text, "l1")
+    assert "One seed" not in text
+    assert results.tidy(reports, [0, 1]).query("row == 'l1' and metric == 'ssim'")["std"].item() > 0
+
+
+def test_only_real_differences_are_bold(make):
+    random = np.random.default_rng(1)
+    base = random.uniform(0.4, 0.6, PAIRS)
+    variants = {
+        "l1": base,
+        "full": base + random.normal(0.01, 0.02, PAIRS),
+        "weighted": base + random.normal(0, 0.02, PAIRS) - 0.0,
+    }
+    variants["weighted"] += base.mean() - variants["weighted"].mean() + 1e-4
+    reports, config = make({name: [values] for name, values in variants.items()})
+    text = differences(report.markdown(reports, config, pictures=False))
+    assert line(text, "full − l1").count("**") == 4  # SSIM and mask-SSIM
+    assert "**" not in line(text, "weighted − l1")
+    found = re.search(r"\*\*([+-][\d.]+) \[([+-][\d.]+), ([+-][\d.]+)\]", line(text, "full − l1"))
+    mean, low, high = map(float, found.groups())
+    assert low < mean < high
+    assert mean == pytest.approx((variants["full"] - base).mean(), abs=6e-4)
+
+
+def test_a_sweep_is_compared_with_full_alone(make):
+    names = ["l1", "mask-l1", "full", "a", "b", "c"]
+    reports, config = make({name: [np.full(PAIRS, 0.5)] for name in names})
+    text = differences(report.markdown(reports, config, pictures=False))
+    compared = re.findall(r"^\| (\S+) − (\S+) \|", text, re.MULTILINE)
+    assert {base for _, base in compared} == {"full"}
+    assert {row for row, _ in compared} == {"stage1", *names} - {"full"}
+
+
+def test_text_to_keep_shows_no_picture(make):
+    reports, config = make({"full": [np.full(PAIRS, 0.5)]}, "market1501", "hold-out")
+    text = report.markdown(reports, config, "Made by `this command`.", pictures=False)
+    assert "![" not in text
+    assert "Made by `this command`." in text
+    assert "**Hold-out:**" in text
+    assert "| VDG_w | 0.266 |" in text
+    assert "![" in report.markdown(reports, config)
+
+
+def test_each_change_of_view_has_its_line(make):
+    reports, config = make({"full": [np.tile([0.2, 0.6], PAIRS // 2)]})
+    text = report.markdown(reports, config, pictures=False)
+    assert line(text, "front → back").endswith("| 0.400 | 0.200 |")
+    assert line(text, "side → side").endswith("| 0.400 | 0.600 |")
+    assert f"| {PAIRS // 2} |" in line(text, "side → side")
+
+
+def test_reading_counts_what_beats_the_references(make):
+    reports, config = make({"l1": [np.full(PAIRS, 0.1)], "full": [np.full(PAIRS, 0.5)]})
+    text = report.markdown(reports, config, pictures=False)
+    assert "SSIM: 2 of our 3 rows are above" in text
+    assert "0.500 (full) at sharpness 0.90 to 0.90" in text
+    assert "FID: l1, full below stage I's 100.0 (a stand-in" in text

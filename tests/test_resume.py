@@ -1,0 +1,147 @@
+"""SIGKILL at any moment, then the same command: the same bytes as if nothing had happened."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from vdg import config
+from vdg.data import synthetic
+from vdg.data.download import fetch
+from vdg.data.preparation import build
+from vdg.files import sha256
+
+STAGES = {"stage1": "vdg", "stage2": "full"}
+SMALL = {
+    "width": 4,
+    "widest": 8,
+    "depth": 2,
+    "steps": 60,
+    "batch_size": 4,
+}
+
+# one process imports torch and forks a child per attempt, which would otherwise take seconds each
+CHILD = """
+import json, os, random, signal, sys, time
+from pathlib import Path
+
+import torch
+
+from vdg import experiment, files, training
+
+torch.set_num_threads(1)
+stage, configuration, data, folder, mode = sys.argv[1:6]
+configuration, data, folder = json.loads(configuration), Path(data), Path(folder)
+train = training.train
+def often(*args, **settings):
+    return train(*args, **settings, log_every=5, checkpoint_every=10)
+experiment.train = often
+outputs = experiment.Outputs.of(folder / stage, folder / f"{stage}.csv")
+
+def work():
+    if stage == "stage1":
+        experiment.train_stage1(configuration, data, 0, outputs)
+    else:
+        stage1 = folder / "stage1" / "model.safetensors"
+        experiment.train_stage2(configuration, data, stage1, 0, outputs)
+
+def die_in_write(number):
+    # at the nth flush of a file to disk: before its new content has its name
+    sync, calls = os.fsync, []
+    def fsync(handle):
+        calls.append(handle)
+        if len(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        sync(handle)
+    files.os.fsync = fsync
+
+chance, killed, attempts = random.Random(stage), 0, 0
+while True:
+    attempts += 1
+    kill = mode == "killed" and killed < 10
+    pid = os.fork()
+    if pid == 0:
+        if kill and killed % 3 == 2:
+            die_in_write(1 + killed // 3)
+        try:
+            work()
+        except BaseException as error:
+            print(repr(error), file=sys.stderr)
+            os._exit(1)
+        os._exit(0)
+    if kill and killed % 3 != 2:
+        time.sleep(chance.uniform(0.02, 0.5))
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status):
+        killed += 1
+        continue
+    if os.WEXITSTATUS(status):
+        sys.exit("the training failed")
+    if mode == "whole" or killed >= 10:
+        break
+    # finished before its time came: once more from the start, so that ten are killed
+    (folder / stage / "model.safetensors").unlink()
+print(killed, attempts)
+"""
+
+
+@pytest.fixture(scope="module")
+def configs(tmp_path_factory):
+    """The default configuration of both stages, made small."""
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for stage in STAGES:
+        raw["dataset"]["synthetic"][stage] |= SMALL
+    raw["dataset"]["synthetic"] |= {"height": 32, "width": 16}
+    raw["dataset"]["synthetic"]["stage2"] |= {"discriminator_width": 4}
+    path = tmp_path_factory.mktemp("configs") / "params.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    files = config.resolve(config.load(path))
+    return {
+        f"stage{i}": files[f"synthetic/stage{i}-{n}.json"] for i, n in ((1, "vdg"), (2, "full"))
+    }
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    source = {"reader": "synthetic", "train_identities": 4, "test_identities": 1, "views": 3}
+    settings = {"height": 32, "width": 16, "source": source | {"seed": 0}}
+    fetch(synthetic, settings, folder / "download")
+    splits = build(folder / "download", split="official", hold_out_identities=1, device="cpu")
+    for name, poses in splits.items():
+        poses.save(folder / "poses" / f"{name}.safetensors")
+    return folder
+
+
+def train(stage, mode, configs, data, folder):
+    """Train in a child process; returns how often it was killed, and its log."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, stage, json.dumps(configs[stage]), data, folder, mode],
+        cwd=ROOT / "src",
+        env=os.environ | {"DVC_ROOT": str(folder), "OMP_NUM_THREADS": "1"},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[0]), done.stderr
+
+
+def test_twenty_kills_change_no_byte(configs, data, tmp_path):
+    """Ten in each stage, at random moments and, every third, inside the writing of a file."""
+    kills = 0
+    for stage in STAGES:
+        for mode in ("whole", "killed"):
+            count, log = train(stage, mode, configs, data, tmp_path / mode)
+            kills += count
+        assert "resuming" in log
+        assert "damaged" not in log  # a file is whole or not there
+        for name in (f"{stage}/model.safetensors", f"{stage}.csv", f"{stage}/samples.png"):
+            assert sha256(tmp_path / "killed" / name) == sha256(tmp_path / "whole" / name)
+    assert kills == 20
+    assert not list((tmp_path / "killed" / ".scratch").iterdir())

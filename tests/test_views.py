@@ -1,0 +1,24 @@
+"""Front, side and back, of poses whose direction is known."""
+
+import numpy as np
+import pytest
+
+from vdg.data.synthetic import named_keypoints
+from vdg.pose import TORSO
+from vdg.views import views
+
+
+@pytest.mark.parametrize(("azimuth", "view"), [(0, "front"), (180, "back"), (330, "front")])
+@pytest.mark.parametrize("name", ["stand", "walk", "arms-out"])
+def test_direction_of_a_drawn_skeleton(name, azimuth, view):
+    joints = named_keypoints(name, azimuth, 128)
+    assert (joints[list(TORSO)] >= 0).all()
+    assert views(joints[None]).tolist() == [view]
+
+
+def test_shoulders_above_each_other_are_a_side_view():
+    joints = np.full((2, 18, 2), -1, np.int16)
+    joints[:, [2, 5]] = [[20, 30], [20, 34]]
+    joints[:, [8, 11]] = [[60, 30], [60, 33]]
+    joints[1, 5] = 20, 45
+    assert views(joints).tolist() == ["side", "front"]
