@@ -195,6 +195,13 @@ def test_a_second_seed_leaves_the_first_alone(repository):
     assert not [name for name in status if name.endswith("-0")]
 
 
+def test_two_workers_train_together(repository):
+    result = dvc(repository, "exp", "run", "--set-param", "workers=2", "train-stage1")
+    assert stages_run(result.stdout) == ["resolve", "train-stage1@synthetic-vdg-0"]
+    losses = pd.read_csv(repository / "losses/synthetic/stage1-vdg-0.csv")
+    assert list(losses["step"]) == [4]
+
+
 def test_two_clones_make_the_same_bytes(finished, tmp_path):
     other = make_repository(tmp_path)
     dvc(other, "repro")
