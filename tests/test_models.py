@@ -181,6 +181,7 @@ def refinement(discriminator_learning_rate=1e-3):
         lambda_=10,
         learning_rate=1e-3,
         discriminator_learning_rate=discriminator_learning_rate,
+        averaging=0.9,
     )
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from conftest import ROOT
 from PIL import Image
 from skimage.metrics import structural_similarity
 
+from stages.score import main
+from vdg import cli
 from vdg.data.annotations import write_keypoints
 from vdg.pose import pose_mask
 
@@ -19,15 +22,40 @@ SETTING = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": Fals
 NAMES = [f"{i:04d}_c1s1_{i:06d}_00" for i in range(12)]
 
 
-def score(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "stages.score", *map(str, arguments)],
+class Done(NamedTuple):
+    """What a command line gives, without the seconds that a new process spends on imports."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def score(monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["score", *map(str, arguments)])
+        code, message = 0, ""
+        try:
+            cli.run(main)
+        except SystemExit as stop:
+            code, message = (1, f"{stop.code}\n") if isinstance(stop.code, str) else (stop.code, "")
+        shown = capsys.readouterr()
+        return Done(code, shown.out, message)
+
+    return run
+
+
+def test_the_command(folders):
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.score", "--generated", folders[0], "--target", folders[1]],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         text=True,
         capture_output=True,
         check=False,
     )
+    assert done.returncode == 0, done.stderr
+    assert "| scored | scored |" in done.stdout
 
 
 def save(folder, pictures):
@@ -63,7 +91,7 @@ def expected(generated, targets, mask=None):
     ]
 
 
-def test_agrees_with_scikit_image(pictures, folders, tmp_path):
+def test_agrees_with_scikit_image(score, pictures, folders, tmp_path):
     output = tmp_path / "out"
     done = score(
         *("--generated", folders[0], "--target", folders[1], "--classifier", "none"),
@@ -79,7 +107,7 @@ def test_agrees_with_scikit_image(pictures, folders, tmp_path):
     assert f"| theirs | scored | {figures['ssim']:.3f} |" in done.stdout
 
 
-def test_strips_score_as_folders_do(pictures, folders, tmp_path):
+def test_strips_score_as_folders_do(score, pictures, folders, tmp_path):
     generated, targets = pictures
     strips = {n: np.hstack([np.zeros_like(targets[n]), targets[n], generated[n]]) for n in NAMES}
     whole = score("--generated", folders[0], "--target", folders[1], "--classifier", "none")
@@ -88,7 +116,7 @@ def test_strips_score_as_folders_do(pictures, folders, tmp_path):
     assert cut.stdout == whole.stdout
 
 
-def test_masks_from_pictures_and_from_key_points_agree(pictures, folders, tmp_path):
+def test_masks_from_pictures_and_from_key_points_agree(score, pictures, folders, tmp_path):
     joints = np.full((18, 2), -1, np.int16)
     joints[[2, 5, 8, 11]] = [[8, 4], [8, 11], [20, 5], [20, 10]]
     mask = pose_mask(joints, 32, 16)
@@ -106,7 +134,7 @@ def test_masks_from_pictures_and_from_key_points_agree(pictures, folders, tmp_pa
     np.testing.assert_allclose(table["mask_ssim"], expected(*pictures, body), atol=1e-6)
 
 
-def test_inception_score_and_fid_carry_the_stand_ins_name(folders):
+def test_inception_score_and_fid_carry_the_stand_ins_name(score, folders):
     done = score("--generated", folders[1], "--target", folders[1])
     assert done.returncode == 0, done.stderr
     assert "IS (EfficientNet-Lite0) ↑ | FID (EfficientNet-Lite0) ↓" in done.stdout
@@ -132,7 +160,7 @@ def another_size(generated, _):
         (another_size, [NAMES[5], "generated picture is 20 high, 16 wide", "32 high"]),
     ],
 )
-def test_what_does_not_match_is_named(pictures, tmp_path, damage, words):
+def test_what_does_not_match_is_named(score, pictures, tmp_path, damage, words):
     generated, targets = pictures
     damage(generated, targets)
     folders = save(tmp_path / "made", generated), save(tmp_path / "real", targets)
@@ -143,7 +171,7 @@ def test_what_does_not_match_is_named(pictures, tmp_path, damage, words):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_other_bad_folders_are_named(folders, tmp_path):
+def test_other_bad_folders_are_named(score, folders, tmp_path):
     (tmp_path / "empty").mkdir()
     cut = save(tmp_path / "cut", {"a": np.zeros((32, 16, 3), np.uint8)})
     broken = save(tmp_path / "broken", {})
@@ -160,7 +188,7 @@ def test_other_bad_folders_are_named(folders, tmp_path):
         assert words in done.stderr
 
 
-def test_few_pictures_say_what_to_do(pictures, tmp_path):
+def test_few_pictures_say_what_to_do(score, pictures, tmp_path):
     few = [{n: p[n] for n in NAMES[:4]} for p in pictures]
     folders = save(tmp_path / "made", few[0]), save(tmp_path / "real", few[1])
     done = score("--generated", folders[0], "--target", folders[1])

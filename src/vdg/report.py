@@ -232,7 +232,7 @@ def _steps(report: DatasetReport) -> str:
     ours = {row.name: row for row in report.of_kind("ours")}
     reader = report.settings["reader"]
     source = reader if reader in paper.COLUMNS else "market1501"
-    metrics = [m for m in paper.COLUMNS[source] if m != "mask_is"]
+    metrics = [m for m in paper.COLUMNS[source] if not (report.suffix and m in CLASSIFIED)]
     lines = []
     known = [variant for variant in paper.VARIANTS if variant in ours]
     for one, other in itertools.pairwise(known):
