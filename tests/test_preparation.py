@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from vdg.data import deepfashion, download, market1501, preparation, synthetic
+from vdg.data import deepfashion, download, estimator, market1501, preparation, synthetic
 from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.data.images import ImageSet
 from vdg.data.poses import PoseSet
@@ -207,8 +207,8 @@ def test_without_annotations_key_points_are_estimated(folder, monkeypatch):
         found[:, list(TORSO)] = 3
         return found
 
-    monkeypatch.setattr(preparation, "estimate", estimate)
-    monkeypatch.setattr(preparation, "load_network", lambda *size: sizes.append(size))
+    monkeypatch.setattr(estimator, "estimate", estimate)
+    monkeypatch.setattr(estimator, "load_network", lambda *size: sizes.append(size))
     train = preparation.build(folder, **OFFICIAL)["train"]
     assert sizes == [(H, W, "cpu")]
     total = RENDERED["train_identities"] * RENDERED["views"]

@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from vdg import models
 from vdg.batches import PairData, load_pairs, to_uint8
-from vdg.data import estimator
 from vdg.data.silhouettes import read_silhouettes
 from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays, write_bytes, write_json
@@ -244,6 +243,8 @@ def _judge(kind: str | None, data: Path, test: TestPairs, references: Path):
         network.load_state_dict(read_arrays(references / SEGMENTER, "pt")[0])
         return SilhouetteJudge(network.eval(), _silhouettes(data, test.data)[targets])
     if kind == "keypoints":
+        from vdg.data import estimator  # its torchvision takes two seconds to import
+
         network = estimator.load_network(test.data.height, test.data.width, device)
         estimate = functools.partial(estimator.estimate, device=device, network=network)
         return KeyPointJudge(estimate, test.data.keypoints[targets].cpu().numpy())

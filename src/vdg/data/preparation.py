@@ -7,7 +7,6 @@ import numpy as np
 from tqdm import tqdm
 
 from vdg.data.annotations import check_names, read_keypoints, read_pairs
-from vdg.data.estimator import estimate, load_network
 from vdg.data.images import ImageSet
 from vdg.data.poses import PoseSet
 from vdg.errors import InputError
@@ -66,7 +65,10 @@ class _Part:
         if annotation.is_file():
             keypoints = read_keypoints(annotation)
         else:
-            found = estimate(images.images, device, load_network(*size, device))
+            from vdg.data import estimator  # its torchvision takes two seconds to import
+
+            network = estimator.load_network(*size, device)
+            found = estimator.estimate(images.images, device, network)
             keypoints = dict(zip(images.names, found, strict=True))
         for name, joints in keypoints.items():
             if (joints >= size).any():

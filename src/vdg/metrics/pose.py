@@ -14,7 +14,7 @@ from tqdm import tqdm
 from vdg.models.blocks import Decoder, Encoder
 
 WIDTHS = [16, 32, 64]
-STEPS, BATCH, LEARNING_RATE = 400, 32, 2e-3
+STEPS, BATCH, LEARNING_RATE = 250, 32, 2e-3
 PCK_ALPHA = 0.1
 
 
