@@ -24,7 +24,7 @@ MICRO = {
     "dataset.synthetic.evaluation.pairs": 12,
     "dataset.synthetic.evaluation.pose": None,  # its judge would train for longer than all the rest
 }
-QUIET = {"OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "0"}
+QUIET = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 
 def run(folder, *command, check=True):
