@@ -41,7 +41,10 @@ def keypoints_of(text: str, size, person: int, picture=None, device=None) -> np.
         found, described = read_openpose(Path(text), person), text
     elif Path(text).suffix:
         picture, described = open_picture(Path(text)), text
-        found = estimator.estimate(np.asarray(picture)[None], device)[0]
+        try:
+            found = estimator.estimate(np.asarray(picture)[None], device)[0]
+        except InputError as error:
+            raise InputError(f"{text}: {error}; or give key points: --keypoints, --pose") from error
         if (found < 0).all():
             raise InputError(f"{text}: no person was found in it")
     else:
