@@ -7,8 +7,11 @@ import pytest
 import torch
 from hypothesis import settings
 
+from vdg.data import synthetic
 from vdg.data.annotations import read_keypoints, write_keypoints
+from vdg.data.download import fetch
 from vdg.data.images import ImageSet
+from vdg.data.preparation import build
 
 ROOT = Path(__file__).parents[1]
 
@@ -63,6 +66,19 @@ def packed(tmp_path):
         return tmp_path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def drawn_data(tmp_path_factory) -> Path:
+    """A few rendered people, 32 x 16, as the download and pose-heatmaps stages leave them."""
+    folder = tmp_path_factory.mktemp("drawn") / "data"
+    source = {"reader": "synthetic", "train_identities": 4, "test_identities": 1, "views": 3}
+    settings = {"height": 32, "width": 16, "source": source | {"seed": 0}}
+    fetch(synthetic, settings, folder / "download")
+    splits = build(folder / "download", split="official", hold_out_identities=1, device="cpu")
+    for name, poses in splits.items():
+        poses.save(folder / "poses" / f"{name}.safetensors")
+    return folder
 
 
 @pytest.fixture

@@ -14,9 +14,6 @@ import torch
 from distributed_child import SHAPE
 
 from vdg import distributed
-from vdg.data import synthetic
-from vdg.data.download import fetch
-from vdg.data.preparation import build
 from vdg.distributed import BatchNorm
 from vdg.errors import InputError
 
@@ -52,18 +49,6 @@ def test_gradients_and_weights_equal_those_of_one_process(tmp_path):
         torch.testing.assert_close(two[key], value, rtol=0, atol=1e-5, msg=key)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "data"
-    source = {"reader": "synthetic", "train_identities": 4, "test_identities": 1, "views": 3}
-    settings = {"height": 32, "width": 16, "source": source | {"seed": 0}}
-    fetch(synthetic, settings, folder / "download")
-    splits = build(folder / "download", split="official", hold_out_identities=1, device="cpu")
-    for name, poses in splits.items():
-        poses.save(folder / "poses" / f"{name}.safetensors")
-    return folder
-
-
 def prepare(folder, data, steps):
     folder.mkdir()
     (folder / "data").symlink_to(data)
@@ -81,8 +66,8 @@ def prepare(folder, data, steps):
     return folder
 
 
-def test_a_training_by_two_ends_like_one_and_process_0_alone_writes(data, tmp_path):
-    folders = [prepare(tmp_path / name, data, 40) for name in ("one", "two")]
+def test_a_training_by_two_ends_like_one_and_process_0_alone_writes(drawn_data, tmp_path):
+    folders = [prepare(tmp_path / name, drawn_data, 40) for name in ("one", "two")]
     run(CHILD, "train", folders[0], folder=folders[0])
     run(*TORCHRUN, CHILD, "train", folders[1], folder=folders[1])
     one, two = (pd.read_csv(folder / "out" / "losses.csv") for folder in folders)
@@ -91,8 +76,8 @@ def test_a_training_by_two_ends_like_one_and_process_0_alone_writes(data, tmp_pa
     assert files[0] == files[1]
 
 
-def test_a_killed_process_ends_the_training_with_an_error(data, tmp_path):
-    folder = prepare(tmp_path / "killed", data, 1_000_000)
+def test_a_killed_process_ends_the_training_with_an_error(drawn_data, tmp_path):
+    folder = prepare(tmp_path / "killed", drawn_data, 1_000_000)
     process = start(*TORCHRUN, CHILD, "train", folder, folder=folder)
     deadline = time.time() + 120
     while len(list(folder.glob("rank-*"))) < 2 and time.time() < deadline:

@@ -10,9 +10,6 @@ import yaml
 from conftest import ROOT
 
 from vdg import config
-from vdg.data import synthetic
-from vdg.data.download import fetch
-from vdg.data.preparation import build
 from vdg.files import sha256
 
 STAGES = {"stage1": "vdg", "stage2": "full"}
@@ -108,18 +105,6 @@ def configs(tmp_path_factory):
     }
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    source = {"reader": "synthetic", "train_identities": 4, "test_identities": 1, "views": 3}
-    settings = {"height": 32, "width": 16, "source": source | {"seed": 0}}
-    fetch(synthetic, settings, folder / "download")
-    splits = build(folder / "download", split="official", hold_out_identities=1, device="cpu")
-    for name, poses in splits.items():
-        poses.save(folder / "poses" / f"{name}.safetensors")
-    return folder
-
-
 def train(stage, configs, data, folder):
     """Train in a child process, once whole and once killed; returns how often, and its log."""
     done = subprocess.run(
@@ -134,11 +119,11 @@ def train(stage, configs, data, folder):
     return int(done.stdout), done.stderr
 
 
-def test_twenty_kills_change_no_byte(configs, data, tmp_path):
+def test_twenty_kills_change_no_byte(configs, drawn_data, tmp_path):
     """Ten in each stage, at random moments and, every third, inside the writing of a file."""
     kills = 0
     for stage in STAGES:
-        count, log = train(stage, configs, data, tmp_path)
+        count, log = train(stage, configs, drawn_data, tmp_path)
         kills += count
         assert "resuming" in log
         assert "damaged" not in log  # a file is whole or not there
