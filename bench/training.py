@@ -66,7 +66,9 @@ def noise(height: int, width: int, device: torch.device) -> PairData:
     return PairData(ImageSet(names, names, images), poses, device)
 
 
-def measure(name: str, task, settings: dict, data: PairData, precision: str, peak: float) -> str:
+def measure(
+    name: str, task, settings: dict, data: PairData, precision: str, peak: float, compiled: bool
+) -> str:
     """One line of the table."""
     device, batch = data.device, settings["batch_size"]
     for module in task.modules.values():
@@ -84,6 +86,9 @@ def measure(name: str, task, settings: dict, data: PairData, precision: str, pea
     with FlopCounterMode(display=False) as counter:
         step(0)
     operations = counter.get_total_flops()
+    if compiled:
+        for module in task.modules.values():
+            module.compile()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     whole = seconds(step, device, SECONDS)
@@ -109,6 +114,7 @@ def main():
     parser.add_argument("--dataset", nargs="*", help="of params.yaml; default: all")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--compile", action="store_true", help="networks by torch.compile")
     parser.add_argument("--batch-size", type=int, help="in place of the data set's own")
     args = parser.parse_args()
     params = config.load("params.yaml")
@@ -136,7 +142,9 @@ def main():
         for stage, (task, settings) in tasks.items():
             if args.batch_size:
                 settings = settings | {"batch_size": args.batch_size}
-            print(measure(f"{name} {stage}", task, settings, data, args.precision, peak))
+            print(
+                measure(f"{name} {stage}", task, settings, data, args.precision, peak, args.compile)
+            )
 
 
 if __name__ == "__main__":

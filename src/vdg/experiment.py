@@ -5,18 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vdg import distributed, models
-from vdg.batches import PairData, load_pairs, to_uint8
+from vdg.batches import Batch, PairData, load_pairs, to_uint8
 from vdg.figures import grid, save_png, skeleton
 from vdg.losses import ImageLoss
-from vdg.pairs import PairSampler
+from vdg.metrics.ssim import mask_ssim, ssim
+from vdg.pairs import PairSampler, draw_pairs
 from vdg.runtime import provenance, scratch_folder, select_device, set_up
 from vdg.tasks import Reconstruction, Refinement
 from vdg.training import Task, clean_up, train, write_losses
 
 PREVIEW_PAIRS = 6
+WATCHED_PAIRS = 64  # of the test, measured as training goes; nothing is chosen by them
 
 
 @dataclass
@@ -100,7 +102,8 @@ def _run(
         drawn = distributed.share(sampler.batch(step))
         return pairs.batch(drawn, flip if settings["flip"] else None)
 
-    inputs = [*inputs, data / "poses" / "train.safetensors"]
+    held_out = load_pairs(data, "test", device)
+    inputs = [*inputs, *(data / "poses" / f"{split}.safetensors" for split in ("train", "test"))]
     scratch = scratch_folder({"seed": seed, "meta": meta, **config}, inputs)
     rows = train(
         task,
@@ -112,6 +115,7 @@ def _run(
         compiled=config["compile"],
         label=outputs.model.parent.name,
         at_checkpoint=lambda: preview(task.result, pairs, outputs.samples),
+        watch=lambda: held_out_figures(task.result, held_out),
     )
     if distributed.rank() > 0:
         return
@@ -126,15 +130,35 @@ def _run(
 
 
 @torch.no_grad()
+def held_out_figures(generator: nn.Module, data: PairData) -> dict[str, float]:
+    """SSIM and mask-SSIM of the first pairs of the test list: how a training comes on."""
+    batch = data.batch(torch.as_tensor(draw_pairs(data.pairs.numpy(), WATCHED_PAIRS)))
+    generated, targets = (
+        torch.as_tensor(to_uint8(images)).permute(0, 3, 1, 2)
+        for images in (_drawn(generator, batch), batch.I_b)
+    )
+    return {
+        "held_out_ssim": float(ssim(generated, targets).mean()),
+        "held_out_mask_ssim": float(mask_ssim(generated, targets, batch.M_b.cpu() > 0).mean()),
+    }
+
+
+def _drawn(generator: nn.Module, batch: Batch) -> Tensor:
+    """What a network that is being trained draws when it is not."""
+    training = generator.training
+    generator.eval()
+    images = generator(batch.I_a, batch.P_a, batch.P_b)
+    generator.train(training)
+    return images
+
+
+@torch.no_grad()
 def preview(generator: nn.Module, data: PairData, path: Path) -> None:
     """Write a grid of training pairs: source, target pose, generated, target."""
     spread = torch.linspace(0, len(data.pairs) - 1, PREVIEW_PAIRS).long()
     pairs = data.pairs[spread]
     batch = data.batch(pairs)
-    training = generator.training
-    generator.eval()
-    generated = to_uint8(generator(batch.I_a, batch.P_a, batch.P_b))
-    generator.train(training)
+    generated = to_uint8(_drawn(generator, batch))
     sources, targets = to_uint8(batch.I_a), to_uint8(batch.I_b)
     joints = data.keypoints[pairs[:, 1].to(data.device)].cpu().numpy()
     black = np.zeros_like(targets[0])

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from vdg import paper
-from vdg.figures import grid, loss_curves, save_png, skeleton
+from vdg.charts import loss_curves
+from vdg.figures import grid, save_png, skeleton
 from vdg.files import read_arrays, write_bytes, write_json
 from vdg.metrics.bootstrap import paired_interval
 from vdg.results import CLASSIFIED, REFERENCES, DatasetReport, Row, collect, stage1_row, tidy
@@ -81,7 +82,8 @@ def _figures(report: DatasetReport, config: dict, scores: Path, losses: Path, ou
         stage = "stage I" if row.startswith("stage1") else "stage II"
         for loss in log.columns.drop("step"):
             panel = curves.setdefault(f"{stage}: {loss}", {})
-            panel[row] = (log["step"].tolist(), log[loss].tolist())
+            known = log[["step", loss]].dropna()
+            panel[row] = (known["step"].tolist(), known[loss].tolist())
     loss_curves(output / "losses.png", curves, list(runs))
 
 

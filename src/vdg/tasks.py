@@ -76,7 +76,7 @@ class Refinement:
     def update(self, batch: Batch) -> dict[str, Tensor]:
         I_hat = self.generator(batch.I_a, batch.P_a, batch.P_b)
 
-        # real and generated pictures in one pass, which costs less than two
+        # real and generated pictures in one pass: the same sum, half the calls
         given = [torch.cat([x, x]) for x in (batch.I_a, batch.P_b)]
         judged = self.discriminator(*given, torch.cat([batch.I_b, I_hat.detach()]))
         L_D = discriminator_loss(*judged.chunk(2))

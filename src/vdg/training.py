@@ -1,7 +1,6 @@
 """One training loop for every stage of every system: it knows steps, not networks."""
 
 import io
-import itertools
 import math
 import shutil
 import signal
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -54,10 +54,13 @@ def train(
     checkpoint_every: int = 500,  # steps
     label: str = "train",  # of the progress bar
     at_checkpoint: Callable[[], None] = lambda: None,  # to show what there is so far
+    watch: Callable[[], dict[str, float]] = dict,  # measures the result, for the rows alone
+    watches: int = 10,  # how often in a training
 ) -> list[dict[str, float]]:
     """Train to the last step, going on from a checkpoint in `scratch` if there is one.
 
-    Returns one row per `log_every` steps: `step` and the mean of each loss since the last row.
+    Returns one row per `log_every` steps: `step`, the mean of each loss since the last row and,
+    `watches` times, what `watch` measures.
     Raises InputError when a loss or a weight is not finite, StoppedError after SIGINT or SIGTERM.
     """
     for module in task.modules.values():
@@ -72,6 +75,7 @@ def train(
     autocast = torch.autocast(
         torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"
     )
+    watch_every = math.ceil(steps / watches / log_every) * log_every
     sums: dict[str, Tensor] = {}
     with (
         _stop_signal() as stopped,
@@ -102,6 +106,8 @@ def train(
                 sums = {}
                 _require_finite(rows[-1], scratch)
                 bar.set_postfix({k: f"{v:.3f}" for k, v in rows[-1].items() if k != "step"})
+                if main and (done % watch_every == 0 or done == steps):
+                    rows[-1] |= watch()
             bar.update()
             # only where the sums are empty: a checkpoint then holds all there is to know
             if done % log_every:
@@ -202,8 +208,6 @@ def clean_up(scratch: Path) -> None:
 
 
 def write_losses(path, rows: list[dict[str, float]]) -> None:
-    """Write the rows of `train` as CSV: step, then one column per loss."""
-    names = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
-    lines = [",".join(names)]
-    lines += [",".join(f"{row[n]:.6g}" for n in names) for row in rows]
-    write_bytes(path, ("\n".join(lines) + "\n").encode())
+    """Write the rows of `train` as CSV: step, losses, and empty where nothing was watched."""
+    text = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")
+    write_bytes(path, text.encode())
