@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vdg.data import estimator
-from vdg.data.estimator import KEYPOINT_SCORE, PERSON_SCORE, coco_to_openpose, estimate
+from vdg.data.estimator import KEYPOINT_SCORE, PERSON_SCORE, coco_to_openpose, estimate, people
 from vdg.errors import InputError
 
 COCO = estimator.WEIGHTS.meta["keypoint_names"]
@@ -75,6 +75,15 @@ def test_estimate(as_images):
     assert (joints[[1, 2, 4]] == -1).all()
     assert (joints[3] == (0, 7)).all(), "moved into the picture"
     assert (joints[5] == -1).all(axis=1).nonzero()[0].tolist() == [1, 5]
+
+
+def test_people():
+    image = np.full((16, 8, 3), 255, np.uint8)
+    found = people(image, network=stub(detection([0.6, 0.9, PERSON_SCORE - 0.1])))
+    assert found.shape == (2, 18, 2)
+    assert (found[0] == (5, 4)).all(), "the most certain first"
+    assert (found[1] == (5, 3)).all()
+    assert people(image, network=stub(detection([]))).shape == (0, 18, 2)
 
 
 def test_no_images():

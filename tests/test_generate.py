@@ -11,6 +11,7 @@ import torch
 from conftest import ROOT
 from PIL import Image
 
+from stages.generate import one_of
 from vdg import models
 from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.data.synthetic import NAMED_POSES, named_keypoints, render
@@ -198,3 +199,43 @@ def test_turntable_is_an_animation(model, person, tmp_path):
         assert animation.size == (16, 32)
         assert animation.n_frames > 1
     assert "images/s" in done.stdout
+
+
+def whole(person, shift=0):
+    """Joints of a rendered person, moved to the right."""
+    return np.where(person.keypoints >= 0, person.keypoints + np.array([0, shift]), -1)
+
+
+def test_several_people(tmp_path, person):
+    picture, seen = open_picture(tmp_path / "person.png"), tmp_path / "people.png"
+    crowd = np.stack([whole(person), whole(person, 2)])
+    message = r"photo.jpg: 2 people were found, .*people.png shows them: .* --person 0 to 1"
+    for person_number in (None, 2):
+        with pytest.raises(InputError, match=message):
+            one_of(crowd, person_number, picture, "photo.jpg", seen)
+    drawn = np.asarray(open_picture(seen))
+    assert drawn.shape == np.asarray(picture).shape
+    assert (drawn != np.asarray(picture)).any()
+    np.testing.assert_array_equal(one_of(crowd, 1, picture, "photo.jpg", seen), crowd[1])
+    np.testing.assert_array_equal(one_of(crowd[:1], None, picture, "photo.jpg", seen), crowd[0])
+
+
+def test_nobody_and_half_a_person(tmp_path, person):
+    picture, seen = open_picture(tmp_path / "person.png"), tmp_path / "people.png"
+    with pytest.raises(InputError, match=r"photo.jpg: no person was found"):
+        one_of(np.zeros((0, 18, 2)), None, picture, "photo.jpg", seen)
+    assert not seen.exists()
+    half = whole(person)
+    half[8:] = -1
+    message = r"photo.jpg \(.*people.png shows what was found\): \d+ of 18 joints"
+    with pytest.raises(InputError, match=message):
+        one_of(half[None], None, picture, "photo.jpg", seen)
+    assert seen.exists()
+
+
+def test_traceback_on_demand(model, tmp_path):
+    arguments = "--model", model, "--source", tmp_path / "nowhere.png"
+    assert "Traceback" not in generate(*arguments).stderr
+    told = generate(*arguments, "--debug").stderr
+    assert "Traceback" in told
+    assert "nowhere.png does not exist" in told

@@ -16,10 +16,18 @@ def arguments(doc: str, *names: str) -> argparse.Namespace:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage; what a user can mend is one line and status 1, not a traceback."""
+    """Run a stage; what a user can mend is one line and status 1, not a traceback.
+
+    `--debug`, which every command line takes, shows the traceback all the same.
+    """
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
     try:
         main()
     except InputError as error:
+        if debug:
+            raise
         sys.exit(f"error: {error}")
     except StoppedError as stopped:
         print(f"{stopped}; the same command goes on from there", file=sys.stderr)

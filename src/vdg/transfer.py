@@ -17,6 +17,7 @@ from vdg.errors import InputError
 from vdg.pose import TORSO, heat_maps
 from vdg.runtime import select_device
 
+PRETRAINED = Path("pretrained/market1501-holdout-full.safetensors")
 CONFIDENCE = 0.1  # of OpenPose's joints, below which it draws none
 
 

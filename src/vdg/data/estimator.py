@@ -24,6 +24,7 @@ PERSON_SCORE = 0.5
 KEYPOINT_SCORE = 2.0
 # COCO's persons are larger than re-identification crops: 128 px become 512, 256 px too.
 NETWORK_HEIGHT = 512
+CROWD = 20  # people that are looked for in a photograph
 
 # COCO's index of each OpenPose joint (nose, neck, right arm, left arm, right leg, left leg, eyes,
 # ears; right before left). The neck, which COCO lacks, is filled in afterwards.
@@ -46,16 +47,20 @@ def coco_to_openpose(keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
     return np.where(found[..., None], np.floor(joints[..., ::-1]), -1).astype(np.int16)
 
 
-def load_network(height: int, width: int, device="cpu") -> torch.nn.Module:
+def load_network(height: int, width: int, device="cpu", people: int = 1) -> torch.nn.Module:
     """Build the network for pictures of one size, with torchvision's COCO weights.
+
+    people: how many of them it finds in a picture at most.
 
     Raises InputError where the weights are neither in torch hub's folder nor to be had online.
     """
     weights = torch.load(_weights_file(), map_location="cpu", weights_only=True)
-    return build_network(height, width, weights).to(device).eval()
+    return build_network(height, width, weights, people).to(device).eval()
 
 
-def build_network(height: int, width: int, weights: dict | None = None) -> KeypointRCNN:
+def build_network(
+    height: int, width: int, weights: dict | None = None, people: int = 1
+) -> KeypointRCNN:
     """Build torchvision's keypointrcnn_resnet50_fpn, which enlarges its input to 512 px height."""
     norm = partial(FrozenBatchNorm2d, eps=0.0)  # as COCO_V1 was trained
     scale = NETWORK_HEIGHT / height
@@ -64,7 +69,7 @@ def build_network(height: int, width: int, weights: dict | None = None) -> Keypo
         num_classes=2,
         min_size=round(min(height, width) * scale),
         max_size=round(max(height, width) * scale),
-        box_detections_per_img=1,  # the person with the highest score
+        box_detections_per_img=people,  # those with the highest scores
     )
     if weights is not None:
         network.load_state_dict(weights)
@@ -102,16 +107,35 @@ def estimate(images, device="cpu", network=None, batch: int = 16) -> np.ndarray:
     """
     _, height, width, _ = images.shape
     network = load_network(height, width, device) if network is None else network
-    keypoints = np.zeros((len(images), 17, 2))
-    visible = np.zeros((len(images), 17), bool)
+    keypoints = np.full((len(images), 18, 2), -1, np.int16)
     for start in tqdm(range(0, len(images), batch), desc="key points", unit="batch", disable=None):
         pixels = torch.as_tensor(images[start : start + batch]).to(device)
         found = network(list(pixels.permute(0, 3, 1, 2).float() / 255))
-        for index, persons in enumerate(found, start):
-            if len(persons["scores"]) == 0 or persons["scores"].max() < PERSON_SCORE:
-                continue
-            best = persons["scores"].argmax()
-            keypoints[index] = persons["keypoints"][best, :, :2].cpu()
-            visible[index] = (persons["keypoints_scores"][best] >= KEYPOINT_SCORE).cpu()
+        for index, detected in enumerate(found, start):
+            for best in _joints(detected, height, width)[:1]:
+                keypoints[index] = best
+    return keypoints
+
+
+@torch.inference_mode()
+def people(image, device="cpu", network=None) -> np.ndarray:
+    """Estimate the key points of everybody in a picture, the most certain person first.
+
+    image: uint8, (H, W, 3), RGB. network: as for `estimate`.
+
+    Returns int16, (K, 18, 2) as (y, x) in OpenPose order; -1 = missing.
+    """
+    pixels = torch.as_tensor(np.array(image))
+    height, width, _ = pixels.shape
+    network = load_network(height, width, device, CROWD) if network is None else network
+    return _joints(network([pixels.to(device).permute(2, 0, 1).float() / 255])[0], height, width)
+
+
+def _joints(detected: dict, height: int, width: int) -> np.ndarray:
+    """(K, 18, 2): the people of one picture of whom the network is sure enough."""
+    order = detected["scores"].argsort(descending=True, stable=True)
+    order = order[detected["scores"][order] >= PERSON_SCORE]
+    joints = detected["keypoints"][order, :, :2].double().cpu().numpy()
+    visible = (detected["keypoints_scores"][order] >= KEYPOINT_SCORE).cpu().numpy()
     # the network may place a joint on, or just beyond, the far edge
-    return coco_to_openpose(np.clip(keypoints, 0, [width - 1, height - 1]), visible)
+    return coco_to_openpose(np.clip(joints, 0, [width - 1, height - 1]), visible)

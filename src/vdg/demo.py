@@ -1,0 +1,283 @@
+"""The page of `python -m stages.demo`: pick a person and a pose, see at once what a model draws."""
+
+import base64
+import functools
+import io
+import json
+import time
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from vdg.data import estimator
+from vdg.data.synthetic import NAMED_POSES, render
+from vdg.errors import InputError
+from vdg.figures import COLOURS, enlarge
+from vdg.pose import SKELETON, TORSO
+from vdg.transfer import Frame, PoseTransfer, letter_box, named_pose, open_picture, require_torso
+
+SHOWN_HEIGHT = 384  # pixels of the pictures on the page
+PEOPLE = 8
+# the embedded data set tests on even identities: models trained on it have not seen these people
+IDENTITIES = range(2, 2 * PEOPLE + 1, 2)
+RENDERED = 128  # height of the bundled people
+
+# A skeleton whose joints can be dragged. Its value: {"size": [H, W], "joints": [[y, x], ...] with
+# -1 for missing ones, "picture": a data URI under it or ""}.
+TEMPLATE = """
+<svg viewBox="0 0 ${value.size[1]} ${value.size[0]}" style="height: HEIGHTpx">
+  <rect width="100%" height="100%" fill="black" />
+  ${value.picture ? '<image width="100%" height="100%" href="' + value.picture + '" />' : ''}
+  ${BONES.map(([a, b, colour]) => [value.joints[a], value.joints[b], colour])
+    .filter(([a, b]) => a[0] >= 0 && b[0] >= 0)
+    .map(([a, b, colour]) => '<line x1="' + (a[1] + 0.5) + '" y1="' + (a[0] + 0.5) + '" x2="'
+      + (b[1] + 0.5) + '" y2="' + (b[0] + 0.5) + '" stroke="' + colour + '" />').join('')}
+  ${value.joints.map(([y, x], i) => y < 0 ? '' : '<circle data-joint="' + i + '" cx="' + (x + 0.5)
+    + '" cy="' + (y + 0.5) + '" r="' + value.size[0] / 80 + '" />').join('')}
+</svg>
+"""
+CSS = """
+svg { touch-action: none; user-select: none; margin: auto; display: block; }
+line { stroke-width: 1.2%; opacity: 0.8; }
+circle { fill: white; stroke: black; stroke-width: 0.3%; cursor: grab; }
+"""
+SCRIPT = """
+let held = null;
+const place = (event) => {
+  const svg = element.querySelector('svg');
+  const at = new DOMPoint(event.clientX, event.clientY)
+    .matrixTransform(svg.getScreenCTM().inverse());
+  const [height, width] = props.value.size;
+  const inside = (value, size) => Math.min(Math.max(Math.floor(value), 0), size - 1);
+  const joints = props.value.joints.map((joint) => [...joint]);
+  joints[held] = [inside(at.y, height), inside(at.x, width)];
+  props.value = { ...props.value, joints };
+  trigger('input');
+};
+element.addEventListener('pointerdown', (event) => {
+  if (event.target.dataset.joint === undefined) return;
+  held = Number(event.target.dataset.joint);
+  element.setPointerCapture(event.pointerId);  // the circle itself is drawn anew as it moves
+  event.preventDefault();
+});
+element.addEventListener('pointermove', (event) => { if (held !== null) place(event); });
+element.addEventListener('pointerup', () => { held = null; });
+element.addEventListener('pointercancel', () => { held = null; });
+"""
+
+INTRODUCTION = """
+# The same person in another pose
+
+Pick a person, then a pose, or drag its joints. The bundled people are rendered: models trained on
+the embedded data set (`models/synthetic/`) know their like, the pretrained one knows photographs.
+A picture of your own should show one person, cut out tightly; drag the joints onto it. Use
+pictures of people who agreed to it, and mark what is generated.
+"""
+
+
+def models_here(pretrained: Path, trained: Path) -> dict[str, Path]:
+    """The model files that the page offers, by name: those trained here, then the pretrained."""
+    found = sorted(trained.glob("*/*/model.safetensors"))
+    choices = {str(path.parent.relative_to(trained)): path for path in found}
+    if pretrained.is_file():
+        choices[f"pretrained ({pretrained.stem})"] = pretrained
+    if not choices:
+        raise InputError(
+            f"there is no model in {trained} and no {pretrained}: run dvc repro first, or name a "
+            "model file with --model"
+        )
+    return choices
+
+
+def data_uri(image: Image.Image) -> str:
+    """A picture as text that a page can hold."""
+    png = io.BytesIO()
+    image.save(png, "PNG")
+    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+
+
+def skeleton_editor(elem_id: str) -> gr.HTML:
+    """A skeleton whose joints can be dragged; see TEMPLATE."""
+    colours = ["rgb({}, {}, {})".format(*COLOURS[i % len(COLOURS)]) for i in range(len(SKELETON))]
+    bones = [[a, b, colour] for (a, b), colour in zip(SKELETON, colours, strict=True)]
+    template = TEMPLATE.replace("BONES", json.dumps(bones)).replace("HEIGHT", str(SHOWN_HEIGHT))
+    return gr.HTML(
+        html_template=template,
+        css_template=CSS,
+        js_on_load=SCRIPT,
+        apply_default_css=False,
+        elem_id=elem_id,
+        value=editor_value(np.full((18, 2), -1), (128, 64)),
+    )
+
+
+def editor_value(joints: np.ndarray, size: tuple[int, int], picture: Image.Image | None = None):
+    """What a skeleton editor shows. joints: (18, 2), (y, x), in a frame of `size` (H, W)."""
+    shown = ""
+    if picture is not None:
+        scale = max(1, SHOWN_HEIGHT // size[0])
+        shown = data_uri(
+            Image.fromarray(letter_box(picture, (size[0] * scale, size[1] * scale))[0])
+        )
+    return {"size": list(size), "joints": np.asarray(joints).tolist(), "picture": shown}
+
+
+def joints_of(value: dict) -> np.ndarray:
+    """int16 (18, 2): the joints that a skeleton editor shows."""
+    return np.array(value["joints"], np.int16)
+
+
+class Studio:
+    """What the page's controls do.
+
+    choices: model files by name. device: of the parameter `device`.
+    estimate: whether key points of uploaded pictures are estimated, for which Keypoint R-CNN's
+        weights have to be there or to be had; else a standing skeleton is laid over them.
+    """
+
+    def __init__(self, choices: dict[str, Path], device: str, estimate: bool):
+        self.choices, self.estimate = choices, estimate
+        self.model = functools.cache(lambda name: PoseTransfer.load(choices[name], device))
+        self.people = [_bundled(identity) for identity in IDENTITIES]
+
+    def person(self, index: int, model: str):
+        """A bundled person. Returns (picture, value of the source's editor)."""
+        image, keypoints = self.people[index]
+        size = self.model(model).size
+        joints = letter_box(image, size)[1].place(keypoints)
+        return image, editor_value(joints, size, image)
+
+    def upload(self, path: str, model: str):
+        """A picture of somebody's own. Returns (picture, value of the source's editor)."""
+        image = open_picture(Path(path))
+        size = self.model(model).size
+        if not self.estimate:
+            return image, editor_value(named_pose("stand", size), size, image)
+        found = estimator.people(image, self.model(model).device)
+        if not len(found):
+            raise InputError("no person was found in the picture")
+        return image, editor_value(letter_box(image, size)[1].place(found[0]), size, image)
+
+    def pose(self, name: str, azimuth: float, model: str):
+        """A bundled pose. Returns the value of the target's editor."""
+        size = self.model(model).size
+        return editor_value(named_pose(f"{name}@{azimuth:g}", size), size)
+
+    def resize(self, model: str, image: Image.Image, source: dict, target: dict):
+        """Both editors at the picture size of another model. Returns their values."""
+        size = self.model(model).size
+        moved = [Frame.of(*v["size"], size).place(joints_of(v)) for v in (source, target)]
+        return editor_value(moved[0], size, image), editor_value(moved[1], size)
+
+    def draw(self, model: str, image: Image.Image, source: dict, target: dict):
+        """Returns (stage I, result, what stage II changed, how long it took)."""
+        network = self.model(model)
+        if tuple(source["size"]) != network.size or tuple(target["size"]) != network.size:
+            raise InputError("the skeletons are of another model: pick the person again")
+        joints = joints_of(source), joints_of(target)
+        require_torso(joints[0], "the source")
+        if (joints[1][list(TORSO)] < 0).all():
+            raise InputError("the target pose has no shoulder and no hip")
+        pixels, _ = letter_box(image, network.size)
+        given = pixels[None], joints[0][None], joints[1][None]
+        start = time.perf_counter()
+        coarse, result = network(*given, stage1=True)[0], network(*given)[0]
+        took = f"{1000 * (time.perf_counter() - start):.0f} ms on {network.device}"
+        change = np.abs(result.astype(int) - coarse).astype(np.uint8)
+        scale = max(1, SHOWN_HEIGHT // network.size[0])
+        return *(enlarge(x, scale) for x in (coarse, result, change)), took
+
+
+def _bundled(identity: int) -> tuple[Image.Image, np.ndarray]:
+    """The first view of a rendered person in which the whole torso was found."""
+    for view in range(50):
+        picture = render(identity, view, RENDERED, 0)
+        if (picture.keypoints[list(TORSO)] >= 0).all():
+            return Image.fromarray(picture.image), picture.keypoints
+    raise InputError(f"no view of identity {identity} shows the whole torso")
+
+
+def _told(function):
+    """The function, its InputErrors as messages on the page."""
+
+    @functools.wraps(function)
+    def wrapped(*arguments):
+        try:
+            return function(*arguments)
+        except InputError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return wrapped
+
+
+def build(studio: Studio) -> gr.Blocks:
+    """The page."""
+    names = list(studio.choices)
+    picture = functools.partial(
+        gr.Image, interactive=False, format="png", height=SHOWN_HEIGHT, buttons=["download"]
+    )
+    column = functools.partial(gr.Column, min_width=200)
+    with gr.Blocks(title="VDG", analytics_enabled=False, fill_width=True) as page:
+        gr.Markdown(INTRODUCTION)
+        image = gr.State()
+        model = gr.Dropdown(names, value=names[0], label="model", elem_id="model")
+        with gr.Row():
+            with column():
+                gr.Markdown("### Source")
+                source = skeleton_editor("source")
+                people = gr.Gallery(
+                    [person for person, _ in studio.people],
+                    columns=4,
+                    height=290,
+                    object_fit="contain",
+                    allow_preview=False,
+                    label="rendered people",
+                    elem_id="people",
+                )
+                upload = gr.UploadButton("a picture of yours", file_types=["image"])
+            with column():
+                gr.Markdown("### Pose")
+                target = skeleton_editor("target")
+                pose = gr.Dropdown(list(NAMED_POSES), value="walk", label="bundled pose")
+                azimuth = gr.Slider(
+                    0, 359, value=0, step=1, label="direction in degrees (0 faces you)"
+                )
+            with column():
+                gr.Markdown("### Result")
+                result = picture(label="result", elem_id="result")
+                took = gr.Markdown()
+            with column():
+                gr.Markdown("### Stage I")
+                coarse = picture(label="coarse prediction", elem_id="coarse")
+            with column():
+                gr.Markdown("### Difference")
+                change = picture(label="what stage II changed", elem_id="change")
+
+        drawing = {
+            "fn": _told(studio.draw),
+            "inputs": [model, image, source, target],
+            "outputs": [coarse, result, change, took],
+            "show_progress": "hidden",
+            "trigger_mode": "always_last",  # while one is drawn, only the newest waits
+        }
+
+        def choose(chosen: gr.SelectData, model: str):
+            return studio.person(chosen.index, model)
+
+        # page.load and friends take what a control does, then draw
+        first = {"fn": lambda name: studio.person(0, name), "inputs": model}
+        page.load(**first, outputs=[image, source]).then(
+            _told(studio.pose), [pose, azimuth, model], target
+        ).then(**drawing)
+        people.select(choose, model, [image, source]).then(**drawing)
+        upload.upload(_told(studio.upload), [upload, model], [image, source]).success(**drawing)
+        for control in (pose, azimuth):
+            control.input(_told(studio.pose), [pose, azimuth, model], target).success(**drawing)
+        model.input(_told(studio.resize), [model, image, source, target], [source, target]).success(
+            **drawing
+        )
+        for editor in (source, target):
+            editor.input(**drawing)
+    return page

@@ -1,0 +1,30 @@
+"""A headless Chromium for the tests of pages, or a skipped test where there is none."""
+
+import contextlib
+import os
+import shutil
+
+import pytest
+
+
+@contextlib.contextmanager
+def open_page(address: str):
+    """A Selenium driver that shows a page."""
+    selenium = pytest.importorskip("selenium.webdriver", reason="needs requirements-demo.txt")
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not (browser and driver):
+        pytest.skip("needs chromium and chromedriver, which are not on the path")
+    options = selenium.ChromeOptions()
+    options.binary_location = browser
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for argument in ("--headless=new", "--window-size=1400,1000", "--disable-gpu"):
+        options.add_argument(argument)
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")  # Chromium will not start for root otherwise
+    shown = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
+    try:
+        shown.get(address)
+        yield shown
+    finally:
+        shown.quit()

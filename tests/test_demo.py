@@ -1,0 +1,183 @@
+"""The page: what its controls do, and the page itself in a browser."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from browser import open_page
+from conftest import ROOT
+
+from vdg import models
+from vdg.data import estimator
+from vdg.errors import InputError
+from vdg.models import vdg as system
+from vdg.transfer import named_pose
+
+pytest.importorskip("gradio", reason="needs requirements-demo.txt")
+from vdg import demo
+
+SHAPE = {"width": 4, "widest": 8, "depth": 2, "shared_encoders": False}
+
+
+@pytest.fixture(scope="module")
+def choices(tmp_path_factory):
+    """Two models, of pictures of two sizes."""
+    folder = tmp_path_factory.mktemp("models")
+    for name, size in {"small": (32, 16), "square": (64, 64)}.items():
+        torch.manual_seed(0)
+        generator = system.build_generator(system.build_stage1(SHAPE), SHAPE)
+        torch.nn.init.normal_(generator.stage2.decoder.out[-1].weight, std=0.1)
+        meta = {"system": "vdg", "stage1": SHAPE, "stage2": SHAPE, "size": size}
+        models.save(folder / "set" / name / "model.safetensors", generator, meta)
+    return demo.models_here(folder / "none.safetensors", folder)
+
+
+@pytest.fixture(scope="module")
+def studio(choices):
+    return demo.Studio(choices, "cpu", estimate=False)
+
+
+def test_models_that_are_here(choices, tmp_path):
+    assert list(choices) == ["set/small", "set/square"]
+    pretrained = tmp_path / "x-full.safetensors"
+    pretrained.write_bytes(b"")
+    assert list(demo.models_here(pretrained, tmp_path)) == ["pretrained (x-full)"]
+    with pytest.raises(InputError, match=r"there is no model in .* run dvc repro"):
+        demo.models_here(tmp_path / "none", tmp_path)
+
+
+def test_draw(studio):
+    image, source = studio.person(0, "set/small")
+    target = studio.pose("walk", 40, "set/small")
+    coarse, result, change, took = studio.draw("set/small", image, source, target)
+    assert coarse.size == result.size == change.size == (192, 384)
+    difference = np.abs(np.asarray(result).astype(int) - np.asarray(coarse))
+    assert (np.asarray(change) == difference).all()
+    assert difference.any()
+    assert took.endswith("ms on cpu")
+    target["joints"][4] = [1, 1]
+    moved = studio.draw("set/small", image, source, target)[1]
+    assert (np.asarray(moved) != np.asarray(result)).any()
+
+
+def test_another_size_of_model(studio):
+    image, source = studio.person(1, "set/small")
+    target = studio.pose("stand", 0, "set/small")
+    with pytest.raises(InputError, match="another model"):
+        studio.draw("set/square", image, source, target)
+    source, target = studio.resize("set/square", image, source, target)
+    joints = demo.joints_of(target)
+    small = named_pose("stand", (32, 16))
+    found = small[:, 0] >= 0
+    np.testing.assert_array_equal(joints[found], 2 * small[found] + [0, 16])
+    assert (joints[~found] == -1).all()
+    assert studio.draw("set/square", image, source, target)[1].size == (384, 384)
+
+
+def test_poses_that_cannot_be_drawn(studio):
+    image, source = studio.person(0, "set/small")
+    target = studio.pose("stand", 0, "set/small")
+    empty = target | {"joints": [[-1, -1]] * 18}
+    with pytest.raises(InputError, match="the source: 0 of 18 joints"):
+        studio.draw("set/small", image, empty, target)
+    with pytest.raises(InputError, match="no shoulder and no hip"):
+        studio.draw("set/small", image, source, empty)
+
+
+def test_upload(studio, choices, tmp_path, monkeypatch):
+    image, _ = studio.person(0, "set/small")
+    image.save(tmp_path / "person.png")
+    _, value = studio.upload(str(tmp_path / "person.png"), "set/small")
+    np.testing.assert_array_equal(demo.joints_of(value), named_pose("stand", (32, 16)))
+    estimating = demo.Studio(choices, "cpu", estimate=True)
+    for joints, message in ((np.zeros((0, 18, 2)), "no person"), (np.full((2, 18, 2), 8), "")):
+        monkeypatch.setattr(estimator, "people", lambda *_, found=joints: found)
+        if message:
+            with pytest.raises(InputError, match=message):
+                estimating.upload(str(tmp_path / "person.png"), "set/small")
+        else:
+            _, value = estimating.upload(str(tmp_path / "person.png"), "set/small")
+            assert (demo.joints_of(value) == 2).all()  # 128 pixels high, and 32
+
+
+@pytest.fixture(scope="module")
+def address(choices):
+    """The page, served as a user would serve it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "stages.demo", "--port", str(port), "--model"]
+    server = subprocess.Popen(
+        [*command, *map(str, choices.values())],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    told = server.stdout.readline()
+    assert f"http://127.0.0.1:{port}" in told, told + server.stdout.read()
+    yield f"http://127.0.0.1:{port}"
+    server.terminate()
+    server.wait(30)
+
+
+def eventually(look, what: str):
+    """What `look` finds, once it finds something."""
+    for _ in range(150):
+        if found := look():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+def test_page(address, tmp_path):
+    from selenium.webdriver import ActionChains
+
+    def shown(name):
+        pictures = page.find_elements("css selector", f"#{name} img")
+        return pictures[0].get_attribute("src") if pictures else None
+
+    with open_page(address) as page:
+        first = eventually(lambda: shown("result"), "the first result")
+        assert shown("coarse")
+        assert shown("change")
+        loaded = page.execute_script("return performance.getEntriesByType('resource')")
+        assert all(entry["name"].startswith(("http://127.0.0.1", "data:")) for entry in loaded)
+
+        joint = page.find_element("css selector", "#target circle[data-joint='4']")
+        before = joint.get_attribute("cx")
+        ActionChains(page).drag_and_drop_by_offset(joint, 40, -60).perform()
+        joint = page.find_element("css selector", "#target circle[data-joint='4']")
+        assert joint.get_attribute("cx") != before
+        eventually(lambda: shown("result") not in (None, first), "another result")
+
+        broken = tmp_path / "broken.png"
+        broken.write_bytes(b"no picture")
+        upload = page.find_element("css selector", "input[type=file]")
+        upload.send_keys(str(broken))
+        said = eventually(
+            lambda: [e.text for e in page.find_elements("css selector", ".toast-body") if e.text],
+            "a message",
+        )
+        assert "no picture that can be read" in said[0]
+        assert shown("result")
+
+
+def test_without_gradio(tmp_path):
+    (tmp_path / "gradio.py").write_text("raise ImportError(name='gradio')")
+    ran = subprocess.run(
+        [sys.executable, "-m", "stages.demo"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert "error: the page needs gradio: pip install -r requirements-demo.txt" in ran.stderr
