@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help setup repro test lint bench sweep seeds pretrained clean
+.PHONY: help setup repro test lint bench sweep seeds pretrained demo clean
 
 SWEPT := l1,mask-l1,alpha-25,alpha-50,alpha-75,full,alpha-100,weight-0,weight-2,weighted,weight-8,shared
 
@@ -46,6 +46,10 @@ pretrained: setup  ## train on Market-1501's hold-out (raw/, README), to pretrai
 	dvc exp run -S 'datasets=[market1501-holdout]'
 	python -m stages.export_model --dataset market1501-holdout --variant full \
 	  --output pretrained/market1501-holdout-full.safetensors
+
+demo: setup  ## a page to try the models
+	$(VENV)/bin/pip install --quiet --requirement requirements-demo.txt
+	python -m stages.demo
 
 clean:  ## delete what the pipeline made (DVC's cache is kept)
 	rm -rf configs data losses models scores .scratch

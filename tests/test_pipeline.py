@@ -121,6 +121,9 @@ def test_report_holds_every_row_and_metric(finished):
     assert "(EfficientNet-Lite0)" in text
     for picture in re.findall(r"\]\((figures/[^)]+)\)", text):
         assert (folder / "reports" / picture).is_file()
+    page = (folder / "reports/index.html").read_text()
+    assert page.count('src="data:image/png') == text.count("](figures/") >= 4
+    assert 'src="figures/' not in page
 
 
 def test_nothing_is_left_for_git(finished):
@@ -207,6 +210,7 @@ def test_two_workers_train_together(repository):
     assert stages_run(result.stdout) == ["resolve", "train-stage1@synthetic-vdg-0"]
     losses = pd.read_csv(repository / "losses/synthetic/stage1-vdg-0.csv")
     assert list(losses["step"]) == [4]
+    assert 0 < losses["held_out_ssim"].item() < losses["held_out_mask_ssim"].item() < 1
 
 
 def test_two_clones_make_the_same_bytes(finished, tmp_path):

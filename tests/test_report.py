@@ -29,6 +29,7 @@ def write_scores(folder, name, ssim, fid=100.0, sharpness=0.5):
     write_json(folder / f"{name}.json", scores | {"about": ABOUT})
     table = pd.DataFrame({"ssim": ssim, "mask_ssim": np.add(ssim, 0.1)})
     table["views"] = ["front → back", "side → side"] * (PAIRS // 2)
+    table["pose_distance"] = np.linspace(0, 0.398, PAIRS)
     table.to_csv(folder / f"{name}.csv", index=False)
 
 
@@ -136,3 +137,19 @@ def test_reading_counts_what_beats_the_references(make):
     assert "SSIM: 2 of our 3 rows are above" in text
     assert "0.500 (full) at sharpness 0.90 to 0.90" in text
     assert "FID: l1, full below stage I's 100.0 (a stand-in" in text
+
+
+def test_each_quarter_of_pose_changes_has_its_line(make):
+    reports, config = make({"full": [np.linspace(0, 1.99, PAIRS)]})
+    text = report.markdown(reports, config, pictures=False).split("### By change of pose")[1]
+    assert line(text, "0.000 to 0.098").startswith("| 0.000 to 0.098 | 50 |")
+    assert line(text, "0.000 to 0.098").endswith("| 0.500 | 0.345 |")  # mask-SSIM is 0.1 above
+    assert line(text, "0.300 to 0.398").endswith("| 0.500 | 1.845 |")
+
+
+def test_the_paper_is_in_a_chart_only_where_its_classifier_is(make):
+    reports, _ = make({"full": [np.full(PAIRS, 0.5)]}, "market1501")
+    assert list(report.charts_of(reports[0])) == ["ssim-sharpness"]
+    for row in reports[0].rows:
+        row.figures = {name.removesuffix(SUFFIX): v for name, v in row.figures.items()}
+    assert list(report.charts_of(reports[0])) == ["ssim-sharpness", "ssim-is"]

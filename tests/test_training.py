@@ -293,11 +293,41 @@ def test_rows_are_means_since_the_last(tmp_path):
     ]
 
 
+def test_what_is_watched_is_measured_so_often(tmp_path):
+    seen = []
+
+    def watch():
+        seen.append(True)
+        return {"ssim": float(len(seen))}
+
+    rows = train(
+        Counter(),
+        lambda step: step,
+        steps=50,
+        scratch=tmp_path,
+        log_every=5,
+        watch=watch,
+        watches=4,
+    )
+    assert {row["step"]: row["ssim"] for row in rows if "ssim" in row} == {
+        15: 1.0,  # every quarter, rounded up to where there is a row
+        30: 2.0,
+        45: 3.0,
+        50: 4.0,
+    }
+
+
 def test_losses_as_csv(tmp_path):
     rows = [{"step": 20, "l1": 1 / 3, "image": 2.0}, {"step": 40, "l1": 1e-9, "image": 12345678.0}]
     write_losses(tmp_path / "losses" / "a.csv", rows)
     text = (tmp_path / "losses" / "a.csv").read_text()
     assert text == "step,l1,image\n20,0.333333,2\n40,1e-09,1.23457e+07\n"
+    rows[1]["ssim"] = 0.5
+    write_losses(tmp_path / "a.csv", rows)
+    assert (tmp_path / "a.csv").read_text().splitlines()[1:] == [
+        "20,0.333333,2,",
+        "40,1e-09,1.23457e+07,0.5",
+    ]
 
 
 def test_bfloat16(tmp_path):

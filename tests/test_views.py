@@ -5,7 +5,7 @@ import pytest
 
 from vdg.data.synthetic import named_keypoints
 from vdg.pose import TORSO
-from vdg.views import views
+from vdg.views import pose_distance, views
 
 
 @pytest.mark.parametrize(("azimuth", "view"), [(0, "front"), (180, "back"), (330, "front")])
@@ -22,3 +22,14 @@ def test_shoulders_above_each_other_are_a_side_view():
     joints[:, [8, 11]] = [[60, 30], [60, 33]]
     joints[1, 5] = 20, 45
     assert views(joints).tolist() == ["side", "front"]
+
+
+def test_pose_distance_is_of_joints_that_both_have():
+    joints = np.full((2, 18, 2), -1, np.int16)
+    joints[:, 2], joints[:, 5] = (10, 10), (20, 20)
+    other = joints.copy()
+    other[:, 2] += [3, 4]
+    joints[:, 7] = 1, 1  # in one of the two
+    other[1, 9] = 2, 2
+    assert pose_distance(joints, other).tolist() == [2.5, 2.5]
+    assert pose_distance(joints, joints).tolist() == [0, 0]

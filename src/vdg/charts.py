@@ -1,4 +1,4 @@
-"""Charts of a report: loss curves."""
+"""Charts of a report: loss curves, one metric against another."""
 
 import io
 from collections.abc import Sequence
@@ -32,6 +32,29 @@ def loss_curves(
         axis.tick_params(labelsize=7)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=6)
+    _save(path, figure)
+
+
+def scatter(path, points: Sequence[tuple[str, str, float, float]], labels: tuple[str, str]) -> None:
+    """One metric against another. points: (name, kind, x, y); labels: of both axes."""
+    figure, axis = plt.subplots(figsize=(6, 4))
+    kinds = dict.fromkeys(kind for _, kind, _, _ in points)
+    for kind, marker in zip(kinds, "osD^", strict=False):
+        here = [point for point in points if point[1] == kind]
+        axis.scatter([p[2] for p in here], [p[3] for p in here], 24, marker=marker, label=kind)
+        for name, _, x, y in here:
+            axis.annotate(name, (x, y), (4, 3), textcoords="offset points", fontsize=7)
+    axis.set_xlabel(labels[0], fontsize=9)
+    axis.set_ylabel(labels[1], fontsize=9)
+    axis.tick_params(labelsize=8)
+    axis.margins(0.12)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    _save(path, figure)
+
+
+def _save(path, figure) -> None:
+    """Write a chart with no date in it, so that the same chart has the same bytes."""
     figure.tight_layout()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})

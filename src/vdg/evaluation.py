@@ -22,7 +22,7 @@ from vdg.metrics.sharpness import gradient_magnitude
 from vdg.metrics.ssim import mask_ssim, ssim
 from vdg.pairs import draw_pairs
 from vdg.runtime import provenance, select_device, set_up
-from vdg.views import views
+from vdg.views import pose_distance, views
 
 BATCH = 50
 SEGMENTER = "segmenter.safetensors"
@@ -56,6 +56,12 @@ class TestPairs:
     @property
     def shown(self) -> np.ndarray:
         return np.linspace(0, len(self.pairs) - 1, SHOWN).astype(int)
+
+    def examples(self, which: np.ndarray) -> dict[str, np.ndarray]:
+        """Source, target and the target's key points of some pairs."""
+        joints = self.data.keypoints[self.pairs[which][:, 1].to(self.data.device)].cpu().numpy()
+        pictures = (self.pictures(side)[which] for side in (0, 1))
+        return dict(zip(("source", "target"), pictures, strict=True)) | {"keypoints": joints}
 
 
 class Scorer:
@@ -211,13 +217,7 @@ def references(config: dict, data: Path, output: Path) -> None:
     for name, images in rows.items():
         about = {"mask_ssim_floor": floor}
         _write(output, name, scorer, np.ascontiguousarray(images), test, about)
-    joints = test.data.keypoints[test.pairs[test.shown][:, 1].to(device)].cpu().numpy()
-    shown = {
-        "source": rows["copy-source"][test.shown],
-        "target": targets[test.shown],
-        "keypoints": joints,
-    }
-    write_arrays(output / "samples.safetensors", shown)
+    write_arrays(output / "samples.safetensors", test.examples(test.shown))
     write_arrays(output / "features.safetensors", {"real": scorer.real_features})
 
 
@@ -231,8 +231,17 @@ def evaluate(config: dict, data: Path, model: Path, references: Path, output: Pa
     generated = generate(generator, test, config["precision"])
     parameters = sum(p.numel() for p in generator.parameters())
     about = meta | {"parameters": parameters} | provenance(device, config)
-    _write(output, "scores", scorer, generated, test, about)
+    table = _write(output, "scores", scorer, generated, test, about)
     write_arrays(output / "samples.safetensors", {"generated": generated[test.shown]})
+    picked = extremes(table["mask_ssim"].to_numpy())
+    found = test.examples(picked) | {"generated": generated[picked]}
+    write_arrays(output / "extremes.safetensors", found)
+
+
+def extremes(scores: np.ndarray) -> np.ndarray:
+    """Positions of the best, the median and the worst score; of equal ones the first."""
+    order = np.argsort(-scores, kind="stable")
+    return order[[0, len(order) // 2, -1]]
 
 
 def _judge(kind: str | None, data: Path, test: TestPairs, references: Path):
@@ -278,13 +287,18 @@ def generate(generator, test: TestPairs, precision: str = "fp32") -> np.ndarray:
     return np.concatenate(images)
 
 
-def _write(output: Path, name: str, scorer: Scorer, images, test: TestPairs, about: dict) -> None:
+def _write(
+    output: Path, name: str, scorer: Scorer, images, test: TestPairs, about: dict
+) -> pd.DataFrame:
     figures, table = scorer(images)
-    names = np.array(test.data.names)
-    seen = views(test.data.keypoints.cpu().numpy())[test.pairs]
+    names, joints = np.array(test.data.names), test.data.keypoints.cpu().numpy()
+    seen = views(joints)[test.pairs]
+    moved = pose_distance(*joints[test.pairs.T.numpy()]) / test.data.height
+    table.insert(0, "pose_distance", moved)
     table.insert(0, "views", [f"{source} → {target}" for source, target in seen])
     table.insert(0, "to", names[test.pairs[:, 1]])
     table.insert(0, "from", names[test.pairs[:, 0]])
     scores = {"metrics": figures, "pairs": len(table), "classifier": scorer.classifier.name}
     write_json(output / f"{name}.json", scores | {"about": about})
     write_bytes(output / f"{name}.csv", table.to_csv(index=False, float_format="%.6f").encode())
+    return table

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from vdg import paper
-from vdg.charts import loss_curves
-from vdg.figures import grid, save_png, skeleton
+from vdg.charts import loss_curves, scatter
+from vdg.figures import enlarge, grid, save_png, skeleton
 from vdg.files import read_arrays, write_bytes, write_json
 from vdg.metrics.bootstrap import paired_interval
+from vdg.page import html
 from vdg.results import CLASSIFIED, REFERENCES, DatasetReport, Row, collect, stage1_row, tidy
 
 COMPARED = ("ssim", "mask_ssim", "pose_iou", "pck", "lpips")  # figures that each pair has
@@ -30,6 +31,8 @@ HEADINGS = {
     "ssim_def_gan_script": "SSIM (Def-GAN script)",
     "ssim_176": "SSIM (middle 176 columns)",
 }
+BEFORE, AFTER = ("source", "pose"), ("target",)  # of what is generated, in a row of a grid
+EXTREMES = ("best", "median", "worst")  # as `vdg.evaluation.extremes` orders them
 DIGITS = {"is": 2, "mask_is": 2, "fid": 1}
 
 
@@ -50,7 +53,14 @@ def write(config: dict, scores: Path, losses: Path, output: Path) -> None:
     write_json(output / "metrics.json", nested)
     for report in reports:
         _figures(report, config, scores, losses, output / "figures" / report.name)
-    write_bytes(output / "results.md", markdown(reports, config).encode())
+    text = markdown(reports, config)
+    write_bytes(output / "results.md", text.encode())
+    # pictures of real people stay where git does not see them: the page then points to them
+    embedded = [r.name for r in reports if r.settings["reader"] == "synthetic"]
+    columns = [*BEFORE, *(row.name for row in reports[0].of_kind("ours")), *AFTER]
+    aspects = {r.name: r.settings["height"] / r.settings["width"] for r in reports}
+    page = html(text, output, embedded, columns, aspects)
+    write_bytes(output / "index.html", page.encode())
 
 
 # --- pictures ------------------------------------------------------------------------------------
@@ -60,21 +70,27 @@ def _figures(report: DatasetReport, config: dict, scores: Path, losses: Path, ou
     folder, seed = scores / report.name, config["seeds"][0]
     runs = {stage1_row(n): f"stage1-{n}-{seed}" for n in config["networks"]}
     runs |= {v: f"{v}-{seed}" for v in config["variants"]}
+
     shown = read_arrays(folder / "references" / "samples.safetensors")[0]
     generated = {
         row: read_arrays(folder / run / "samples.safetensors")[0]["generated"]
         for row, run in runs.items()
     }
-    scale = max(1, 128 // shown["source"].shape[1])
-    black = np.zeros_like(shown["source"][0])
-    rows = []
-    for i in range(len(shown["source"])):
-        pictures = [shown["source"][i], *(images[i] for images in generated.values())]
-        pictures.append(shown["target"][i])
-        cells = [np.kron(p, np.ones((scale, scale, 1), np.uint8)) for p in pictures]
-        cells.insert(1, skeleton(shown["keypoints"][i], black, scale))
-        rows.append(cells)
-    save_png(output / "grid.png", grid(rows, ["source", "pose", *generated, "target"]))
+    rows = [
+        _cells(shown, i, [images[i] for images in generated.values()])
+        for i in range(len(shown["source"]))
+    ]
+    save_png(output / "grid.png", grid(rows, [*BEFORE, *generated, *AFTER]))
+
+    extremes = {
+        row: read_arrays(folder / run / "extremes.safetensors")[0] for row, run in runs.items()
+    }
+    rows = [
+        [cell for i in range(len(EXTREMES)) for cell in _cells(found, i, [found["generated"][i]])]
+        for found in extremes.values()
+    ]
+    titles = [title for name in EXTREMES for title in (*BEFORE, name, *AFTER)]
+    save_png(output / "extremes.png", grid(rows, titles))
 
     curves: dict[str, dict] = {}
     for row, run in runs.items():
@@ -85,6 +101,31 @@ def _figures(report: DatasetReport, config: dict, scores: Path, losses: Path, ou
             known = log[["step", loss]].dropna()
             panel[row] = (known["step"].tolist(), known[loss].tolist())
     loss_curves(output / "losses.png", curves, list(runs))
+
+    for name, (x, y) in charts_of(report).items():
+        points = [
+            (row.name, row.kind, *(float(np.mean(row.figures[report.column(m)])) for m in (x, y)))
+            for row in report.rows
+            if {report.column(x), report.column(y)} <= row.figures.keys()
+        ]
+        points = [point for point in points if point[0] != "real"]  # far from all others
+        scatter(output / f"{name}.png", points, (_heading(x, report), _heading(y, report)))
+
+
+def charts_of(report: DatasetReport) -> dict[str, tuple[str, str]]:
+    """The data set's charts of one metric against another: file name -> (x, y)."""
+    charts = {"ssim-sharpness": ("ssim", "sharpness")}
+    if report.of_kind("paper") and not report.suffix:  # a stand-in's IS is on another scale
+        charts["ssim-is"] = ("ssim", "is")
+    return charts
+
+
+def _cells(shown: dict[str, np.ndarray], i: int, generated: list[np.ndarray]) -> list[np.ndarray]:
+    """One pair as a row of a grid, enlarged to be seen: BEFORE, what was generated, AFTER."""
+    source, target, joints = (shown[key][i] for key in ("source", "target", "keypoints"))
+    scale = max(1, 128 // len(source))
+    pictures = [np.asarray(enlarge(p, scale)) for p in (source, *generated, target)]
+    return [pictures[0], skeleton(joints, np.zeros_like(source), scale), *pictures[1:]]
 
 
 # --- text ----------------------------------------------------------------------------------------
@@ -178,15 +219,31 @@ def _dataset_text(report: DatasetReport, config: dict, pictures: bool) -> str:
     text.write("\n" + _steps(report))
     text.write("### Which differences are real\n\n" + _comparisons(report, len(seeds)))
     text.write("\n### By change of view\n\n" + _by_view(report))
+    text.write("\n### By change of pose\n\n" + _by_distance(report))
     text.write("\n### Other settings of SSIM\n\n" + _other_settings(report))
     if pictures:
-        text.write("\n### Pictures\n\nEvenly spaced pairs of the test list, not chosen by hand; ")
-        text.write(f"seed {seeds[0]}.\n\n![source, pose, ours, target](figures/{name}/grid.png)")
-        text.write(f"\n\n![loss curves](figures/{name}/losses.png)\n")
+        text.write("\n" + _pictures_text(report, seeds[0]))
     text.write("\n### How it was made\n\n" + _provenance(report, config))
     text.write("\n### What the figures show, and what they do not\n\n")
     text.write(_reading(report, seeds))
     return text.getvalue()
+
+
+def _pictures_text(report: DatasetReport, seed: int) -> str:
+    rows = ", ".join(row.name for row in report.of_kind("ours"))
+    figures = {
+        "grid": f"Evenly spaced pairs of the test list, not chosen by hand; seed {seed}.",
+        "extremes": "The best, the median and the worst pair of each row of ours by mask-SSIM; from"
+        f" top to bottom {rows}.",
+        "losses": "Losses against steps, and SSIM and mask-SSIM of 64 test pairs as training went"
+        " on. Nothing was chosen by them.",
+        "ssim-sharpness": "SSIM against sharpness: what is sharp and wrong loses SSIM, what is"
+        " blurred gains it.",
+        "ssim-is": "SSIM against IS, ours and the published.",
+    }
+    shown = ["grid", "extremes", "losses", *charts_of(report)]
+    text = [f"{figures[n]}\n\n![{n}](figures/{report.name}/{n}.png)\n" for n in shown]
+    return "### Pictures\n\n" + "\n".join(text)
 
 
 def _differences(report: DatasetReport) -> str:
@@ -304,24 +361,42 @@ def _reading(report: DatasetReport, seeds: list[int]) -> str:
 
 
 def _by_view(report: DatasetReport) -> str:
-    """SSIM of each change of view, the seeds of a row taken together."""
-    copied = next(row for row in report.of_kind("reference") if row.name == "copy-source")
-    rows = [copied, *report.of_kind("ours")]
-    changes = pd.read_csv(copied.files[0])["views"]
-    counts = changes.value_counts(sort=False).sort_index()
-    figures = {row.name: row.per_pair("ssim").mean(0) for row in rows}
-    lines = [
-        [
-            change,
-            str(counts[change]),
-            *(f"{values[changes == change].mean():.3f}" for values in figures.values()),
-        ]
-        for change in counts.index
-    ]
-    return _table(["source → target", "pairs", *figures], lines) + (
+    """SSIM of each change of view."""
+    changes = _of_pairs(report, "views")
+    groups = {change: np.flatnonzero(changes == change) for change in sorted(set(changes))}
+    return _by_group(report, "source → target", groups, "ssim") + (
         "\nSSIM. A side view has the shoulders closer together than a quarter of the torso's length"
         " (`src/vdg/views.py`).\n"
     )
+
+
+def _by_distance(report: DatasetReport) -> str:
+    """mask-SSIM of each quarter of the pairs, by how far the pose moves."""
+    distance = _of_pairs(report, "pose_distance")
+    quarters = np.array_split(np.argsort(distance, kind="stable"), 4)
+    spans = [f"{distance[q].min():.3f} to {distance[q].max():.3f}" for q in quarters]
+    groups = dict(zip(spans, quarters, strict=True))
+    return _by_group(report, "joints move", groups, "mask_ssim") + (
+        "\nmask-SSIM. How far the joints that both poses have move on average, as a share of the"
+        " picture's height.\n"
+    )
+
+
+def _of_pairs(report: DatasetReport, column: str) -> np.ndarray:
+    """(N,): what is known of the test pairs whoever draws them."""
+    return pd.read_csv(report.of_kind("reference")[0].files[0])[column].to_numpy()
+
+
+def _by_group(report: DatasetReport, label: str, groups: dict[str, np.ndarray], metric) -> str:
+    """A table of a metric: a line per group of test pairs, the seeds of a row taken together."""
+    copied = next(row for row in report.of_kind("reference") if row.name == "copy-source")
+    rows = [copied, *report.of_kind("ours")]
+    figures = {row.name: row.per_pair(metric).mean(0) for row in rows}
+    lines = [
+        [name, str(len(group)), *(f"{values[group].mean():.3f}" for values in figures.values())]
+        for name, group in groups.items()
+    ]
+    return _table([label, "pairs", *figures], lines)
 
 
 def _other_settings(report: DatasetReport) -> str:

@@ -1,4 +1,4 @@
-"""From which side a picture shows its person, read from the key points."""
+"""From which side a picture shows its person, and how far two poses are apart."""
 
 import numpy as np
 
@@ -20,3 +20,10 @@ def views(keypoints: np.ndarray) -> np.ndarray:
     torso = np.abs(joints[:, [LEFT_HIP, RIGHT_HIP], 0].mean(1) - shoulders).clip(min=1)
     turn = across / torso
     return np.select([turn > TURNED, turn < -TURNED], ["front", "back"], "side")
+
+
+def pose_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(N, 18, 2) twice -> (N,): mean distance, in pixels, of the joints that both poses have."""
+    both = ((a >= 0) & (b >= 0)).all(-1)
+    moved = np.linalg.norm(a.astype(float) - b, axis=-1)
+    return (moved * both).sum(1) / both.sum(1)
