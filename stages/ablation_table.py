@@ -1,4 +1,4 @@
-"""Write reports/results.md, results.csv, metrics.json and the figures from all scores."""
+"""Write reports/: results.md, results.csv, metrics.json, index.html and the figures."""
 
 import argparse
 import shutil

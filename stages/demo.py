@@ -1,6 +1,8 @@
 """Serve a page to try the models: pick a person, drag the joints of a pose, see the result."""
 
 import argparse
+import os
+import tempfile
 from pathlib import Path
 
 from vdg import cli
@@ -12,11 +14,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--model", type=Path, nargs="+", metavar="FILE", help="default: all that are here")
-    add("--device", default="auto")
+    add("--device", type=cli.device, default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add("--host", default="127.0.0.1", help="default: %(default)s, this machine alone")
     add("--port", type=int, default=7860)
     add("--estimate", action="store_true", help="find the joints of uploads with Keypoint R-CNN")
     args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:  # for uploads and results, gone with the page
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        serve(args)
+
+
+def serve(args: argparse.Namespace) -> None:
     try:
         import gradio
 
@@ -28,10 +36,24 @@ def main():
 
     choices = {str(path): path for path in args.model or []}
     choices = choices or demo.models_here(PRETRAINED, Path("models"))
-    page = demo.build(demo.Studio(choices, args.device, args.estimate))
+    studio = demo.Studio(choices, args.device, args.estimate)
+    for name in choices:
+        studio.model(name)  # a damaged one is told of here, not on the page
     # fonts of the system: the theme's own would come from the network
     theme = gradio.themes.Base(font=["sans-serif"], font_mono=["monospace"])
-    page.launch(server_name=args.host, server_port=args.port, theme=theme, footer_links=[])
+    try:
+        demo.build(studio).launch(
+            server_name=args.host,
+            server_port=args.port,
+            share=False,  # nothing leaves this machine, whatever the environment says
+            run_history=False,
+            enable_monitoring=False,
+            max_file_size="20mb",
+            theme=theme,
+            footer_links=[],
+        )
+    except OSError as error:
+        raise InputError(f"port {args.port} of {args.host} cannot be had: try --port") from error
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def main():
         help="of IS and FID (default: %(default)s, an offline stand-in)",
     )
     parser.add_argument("--crop-width", type=int, help="SSIM a second time of the middle columns")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--device", type=cli.device, default="auto")
     parser.add_argument("--name", default="scored", help="of the row that is printed")
     parser.add_argument("--output", type=Path, metavar="DIR", help="for scores.json and scores.csv")
     args = parser.parse_args()

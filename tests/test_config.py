@@ -278,7 +278,7 @@ REPORT = {"report.json"}
     ("key", "value", "reached"),
     [
         ("alpha", 0.123, stage2(*MASK_SSIM)),
-        ("variant.weighted.mask_weight", 7.5, stage2("weighted")),
+        ("variant.weighted.mask_weight", 7.5, stage2("weighted") | REPORT),
         ("variant.weighted.alpha", 0.123, stage2("weighted")),
         ("variant.mask-l1.mask_weight", 7.5, stage2("mask-l1")),
         ("variant.full.terms", "mask-l1", stage2("full")),

@@ -11,6 +11,7 @@ import pytest
 import torch
 from browser import open_page
 from conftest import ROOT
+from PIL import Image
 
 from vdg import models
 from vdg.data import estimator
@@ -70,13 +71,32 @@ def test_another_size_of_model(studio):
     target = studio.pose("stand", 0, "set/small")
     with pytest.raises(InputError, match="another model"):
         studio.draw("set/square", image, source, target)
-    source, target = studio.resize("set/square", image, source, target)
-    joints = demo.joints_of(target)
+    wide_source, wide_target = studio.resize("set/square", image, source, target)
+    joints = demo.joints_of(wide_target)
     small = named_pose("stand", (32, 16))
     found = small[:, 0] >= 0
-    np.testing.assert_array_equal(joints[found], 2 * small[found] + [0, 16])
+    np.testing.assert_array_equal(joints[found], 2 * small[found] + 1 + [0, 16])
     assert (joints[~found] == -1).all()
-    assert studio.draw("set/square", image, source, target)[1].size == (384, 384)
+    assert studio.draw("set/square", image, wide_source, wide_target)[1].size == (384, 384)
+    # and back, to where they were
+    again = studio.resize("set/small", image, wide_source, wide_target)
+    for value, before in zip(again, (source, target), strict=True):
+        assert np.abs(demo.joints_of(value) - demo.joints_of(before)).max() <= 1
+
+
+def test_joints_stay_on_a_picture_of_another_shape(studio):
+    """A picture twice as wide as high, with a joint in its upper right corner."""
+    image = Image.new("RGB", (80, 40))
+    joints = np.full((18, 2), -1)
+    for model, (size, corner) in {
+        "set/small": ((32, 16), (12, 15)),
+        "set/square": ((64, 64), (16, 63)),
+    }.items():
+        joints[4] = corner
+        value = demo.editor_value(joints, size, image)
+        other = "set/square" if model == "set/small" else "set/small"
+        moved = demo.joints_of(studio.resize(other, image, value, value)[0])
+        assert abs(moved[4] - ([16, 62] if other == "set/square" else [12, 15])).max() <= 2
 
 
 def test_poses_that_cannot_be_drawn(studio):
@@ -157,6 +177,12 @@ def test_page(address, tmp_path):
         assert joint.get_attribute("cx") != before
         eventually(lambda: shown("result") not in (None, first), "another result")
 
+        ActionChains(page).double_click(joint).perform()
+        eventually(
+            lambda: page.find_elements("css selector", "#target .missing[data-joint='4']"),
+            "a missing joint",
+        )
+
         broken = tmp_path / "broken.png"
         broken.write_bytes(b"no picture")
         upload = page.find_element("css selector", "input[type=file]")
@@ -167,6 +193,18 @@ def test_page(address, tmp_path):
         )
         assert "no picture that can be read" in said[0]
         assert shown("result")
+
+
+def test_mistakes_are_told_before_the_page_is_served(tmp_path):
+    for arguments, message in (
+        (["--model", str(tmp_path / "none.safetensors")], "none.safetensors"),
+        (["--device", "gpu"], "'gpu' is none of auto, cpu"),
+    ):
+        command = [sys.executable, "-m", "stages.demo", *arguments]
+        ran = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
+        assert ran.returncode != 0
+        assert message in ran.stderr
+        assert "Traceback" not in ran.stderr
 
 
 def test_without_gradio(tmp_path):

@@ -84,6 +84,8 @@ def test_people():
     assert (found[0] == (5, 4)).all(), "the most certain first"
     assert (found[1] == (5, 3)).all()
     assert people(image, network=stub(detection([]))).shape == (0, 18, 2)
+    unseen = detection([0.9], joint_score=KEYPOINT_SCORE - 0.1)
+    assert people(image, network=stub(unseen)).shape == (0, 18, 2)
 
 
 def test_no_images():

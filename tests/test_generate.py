@@ -11,12 +11,13 @@ import torch
 from conftest import ROOT
 from PIL import Image
 
-from stages.generate import one_of
 from vdg import models
+from vdg.data import estimator
 from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.data.synthetic import NAMED_POSES, named_keypoints, render
 from vdg.errors import InputError
 from vdg.models import vdg as system
+from vdg.pose_finder import PoseFinder
 from vdg.transfer import (
     PoseTransfer,
     letter_box,
@@ -131,12 +132,10 @@ def test_openpose_json(tmp_path):
     people = [{"pose_keypoints_2d": [0.0] * 54}, {"pose_keypoints_2d": np.ravel(joints).tolist()}]
     path = tmp_path / "pose.json"
     path.write_text(json.dumps({"people": people}))
-    found = read_openpose(path, 1)
+    nobody, found = read_openpose(path)
     assert found[2].tolist() == [40, 20]
     assert found[3].tolist() == [-1, -1]
-    assert (read_openpose(path) == -1).all()
-    with pytest.raises(InputError, match="2 people: there is no person 2"):
-        read_openpose(path, 2)
+    assert (nobody == -1).all()
     path.write_text(json.dumps({"people": [{"pose_keypoints_2d": [0.0] * 75}]}))
     with pytest.raises(InputError, match="25 joints, not the 18"):
         read_openpose(path)
@@ -184,8 +183,8 @@ def test_command_writes_result_strip_and_key_points(model, person, tmp_path):
     assert Image.open(tmp_path / "out.png").size == (2 * 16 + 2, 32)
     assert (tmp_path / "out-strip.png").is_file()
     used = read_keypoints(tmp_path / "out-keypoints.csv")
-    assert list(used) == ["source", "walk@90", "arms-up"]
-    np.testing.assert_array_equal(used["arms-up"], named_pose("arms-up", SIZE))
+    assert list(used) == ["source", "0-walk@90", "1-arms-up"]
+    np.testing.assert_array_equal(used["1-arms-up"], named_pose("arms-up", SIZE))
 
 
 def test_turntable_is_an_animation(model, person, tmp_path):
@@ -206,31 +205,92 @@ def whole(person, shift=0):
     return np.where(person.keypoints >= 0, person.keypoints + np.array([0, shift]), -1)
 
 
-def test_several_people(tmp_path, person):
-    picture, seen = open_picture(tmp_path / "person.png"), tmp_path / "people.png"
+@pytest.fixture
+def finder(tmp_path, monkeypatch):
+    """A PoseFinder whose estimator finds what it is told."""
+
+    def make(people=()):
+        found = np.array(people).reshape(-1, 18, 2)
+        monkeypatch.setattr(estimator, "people", lambda *_: found)
+        return PoseFinder(SIZE, "cpu", tmp_path / "out.png")
+
+    return make
+
+
+def test_several_people(tmp_path, person, finder):
+    photo = tmp_path / "person.png"
+    picture = open_picture(photo)
     crowd = np.stack([whole(person), whole(person, 2)])
-    message = r"photo.jpg: 2 people were found, .*people.png shows them: .* --person 0 to 1"
-    for person_number in (None, 2):
+    message = r"person.png: 2 people .*out-people.png shows .* with --person K"
+    for number in (None, 2):
         with pytest.raises(InputError, match=message):
-            one_of(crowd, person_number, picture, "photo.jpg", seen)
-    drawn = np.asarray(open_picture(seen))
+            finder(crowd).source(photo, picture, None, number)
+    drawn = np.asarray(open_picture(tmp_path / "out-people.png"))
     assert drawn.shape == np.asarray(picture).shape
     assert (drawn != np.asarray(picture)).any()
-    np.testing.assert_array_equal(one_of(crowd, 1, picture, "photo.jpg", seen), crowd[1])
-    np.testing.assert_array_equal(one_of(crowd[:1], None, picture, "photo.jpg", seen), crowd[0])
+    placed = [letter_box(picture, SIZE)[1].place(joints) for joints in crowd]
+    for number, expected in enumerate(placed):
+        joints = finder(crowd).source(photo, picture, None, number)
+        np.testing.assert_array_equal(joints, expected)
+        np.testing.assert_array_equal(finder(crowd).target(f"{photo}:{number}"), expected)
+    np.testing.assert_array_equal(finder(crowd[:1]).target(str(photo)), placed[0])
+    message = r"person.png: 2 people .*out-pose-people.png .* with --pose .*person.png:K"
+    with pytest.raises(InputError, match=message):
+        finder(crowd).target(str(photo))
 
 
-def test_nobody_and_half_a_person(tmp_path, person):
-    picture, seen = open_picture(tmp_path / "person.png"), tmp_path / "people.png"
-    with pytest.raises(InputError, match=r"photo.jpg: no person was found"):
-        one_of(np.zeros((0, 18, 2)), None, picture, "photo.jpg", seen)
-    assert not seen.exists()
+def test_nobody_and_half_a_person(tmp_path, person, finder):
+    photo = tmp_path / "person.png"
+    with pytest.raises(InputError, match=r"person.png: no person was found"):
+        finder().target(str(photo))
+    assert not (tmp_path / "out-pose-people.png").exists()
     half = whole(person)
     half[8:] = -1
-    message = r"photo.jpg \(.*people.png shows what was found\): \d+ of 18 joints"
+    message = r"person.png \(.*people.png shows what was found\): \d+ of 18 joints"
     with pytest.raises(InputError, match=message):
-        one_of(half[None], None, picture, "photo.jpg", seen)
-    assert seen.exists()
+        finder([half]).target(str(photo))
+    assert (tmp_path / "out-pose-people.png").exists()
+
+
+def test_key_points_that_are_written(tmp_path, person, finder):
+    photo, row = tmp_path / "person.png", f"{tmp_path / 'joints.csv'}:person.png"
+    picture = open_picture(photo)
+    placed = letter_box(picture, SIZE)[1].place(person.keypoints)
+    np.testing.assert_array_equal(finder().source(photo, picture, row, None), placed)
+    # 64 pixels high, for a model of 32
+    with pytest.raises(InputError, match=r"joints.csv:person.png has joints outside a picture of"):
+        finder().target(row)
+    with pytest.raises(InputError, match=r"outside the source of 20 x 10"):
+        finder().source(photo, picture.resize((10, 20)), row, None)
+    with pytest.raises(InputError, match=r"joints.csv' is neither FILE.csv:NAME"):
+        finder().source(photo, picture, str(tmp_path / "joints.csv"), None)
+    with pytest.raises(InputError, match=r"joints.csv' is neither FILE.csv:NAME"):
+        finder().target(str(tmp_path / "joints.csv"))
+    flat = np.concatenate([placed[:, ::-1], np.full((18, 1), 0.9)], 1)
+    flat[(placed < 0).any(1)] = 0
+    two = [{"pose_keypoints_2d": (flat + np.array([k, 0, 0])).ravel().tolist()} for k in (0, 1)]
+    (tmp_path / "two.json").write_text(json.dumps({"people": two}))
+    with pytest.raises(InputError, match=r"two.json: 2 people were found: .* --pose .*two.json:K"):
+        finder().target(str(tmp_path / "two.json"))
+    np.testing.assert_array_equal(finder().target(f"{tmp_path / 'two.json'}:0"), placed)
+
+
+def test_too_many_pixels(tmp_path, monkeypatch):
+    Image.new("RGB", (40, 40)).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(InputError, match="too many pixels"):
+        open_picture(tmp_path / "large.png")
+
+
+def test_stage_one_is_seen_on_its_way(model, person):
+    transfer = PoseTransfer.load(model, "cpu")
+    image, frame = letter_box(Image.fromarray(person.image), SIZE)
+    given = image[None], frame.place(person.keypoints)[None], named_pose("walk", SIZE)[None]
+    coarse, result = transfer.both_stages(*given)
+    np.testing.assert_array_equal(result, transfer(*given))
+    alone = PoseTransfer(transfer.generator.stage1, SIZE, {}, transfer.device)
+    for stage in alone.both_stages(*given):
+        np.testing.assert_array_equal(stage, coarse)
 
 
 def test_traceback_on_demand(model, tmp_path):

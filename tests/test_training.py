@@ -372,7 +372,7 @@ def test_scratch_folder_does_not_depend_on_the_checkout(inputs, tmp_path, monkey
 
 def test_devices():
     assert runtime.select_device("cpu") == torch.device("cpu")
-    with pytest.raises(InputError, match="device = 'cuda:99': not on this machine"):
+    with pytest.raises(InputError, match="device 'cuda:99' is not on this machine"):
         runtime.select_device("cuda:99")
 
 

@@ -1,6 +1,8 @@
 """What every stage's command line has in common."""
 
 import argparse
+import os
+import re
 import sys
 from collections.abc import Callable
 
@@ -15,18 +17,25 @@ def arguments(doc: str, *names: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
+def device(text: str) -> str:
+    """The type of an argument that names a device."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of auto, cpu, cuda, cuda:1, mps")
+    return text
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a stage; what a user can mend is one line and status 1, not a traceback.
 
     `--debug`, which every command line takes, shows the traceback all the same.
     """
-    debug = "--debug" in sys.argv
-    if debug:
+    if "--debug" in sys.argv:
         sys.argv.remove("--debug")
+        os.environ["VDG_DEBUG"] = "1"  # seen by the processes that torchrun starts, too
     try:
         main()
     except InputError as error:
-        if debug:
+        if "VDG_DEBUG" in os.environ:
             raise
         sys.exit(f"error: {error}")
     except StoppedError as stopped:

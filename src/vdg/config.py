@@ -172,6 +172,12 @@ class Variant(Section):
             raise ValueError("alpha weighs two terms: it goes with mask-l1+mask-ssim alone")
         return self
 
+    def description(self, alpha: float) -> str:
+        """`about` with the numbers that the run has. alpha: the common one."""
+        alpha = alpha if self.alpha is None else self.alpha
+        text = self.about.replace("{alpha}", f"{alpha:g}")
+        return text.replace("{mask_weight}", f"{self.mask_weight or 0:g}")
+
 
 class Params(Section):
     datasets: Names
@@ -356,7 +362,7 @@ def resolve(params: Params) -> dict[str, dict]:
         },
         "networks": params.networks,
         "variants": params.variants,
-        "about": {k: params.variant[k].about for k in params.variants},
+        "about": {k: params.variant[k].description(params.alpha) for k in params.variants},
         "seeds": params.seeds,
     }
     files["report.json"] = run("ablation_table", report)

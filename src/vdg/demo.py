@@ -16,7 +16,7 @@ from vdg.data.synthetic import NAMED_POSES, render
 from vdg.errors import InputError
 from vdg.figures import COLOURS, enlarge
 from vdg.pose import SKELETON, TORSO
-from vdg.transfer import Frame, PoseTransfer, letter_box, named_pose, open_picture, require_torso
+from vdg.transfer import PoseTransfer, letter_box, named_pose, open_picture, require_torso
 
 SHOWN_HEIGHT = 384  # pixels of the pictures on the page
 PEOPLE = 8
@@ -24,8 +24,9 @@ PEOPLE = 8
 IDENTITIES = range(2, 2 * PEOPLE + 1, 2)
 RENDERED = 128  # height of the bundled people
 
-# A skeleton whose joints can be dragged. Its value: {"size": [H, W], "joints": [[y, x], ...] with
-# -1 for missing ones, "picture": a data URI under it or ""}.
+# A skeleton whose joints can be dragged; a double click makes one missing. Its value has "size"
+# [H, W]; "joints" [[y, x], ...], -1 for missing ones; "parked", where those wait, hollow, to be
+# dragged into the picture; "picture", a data URI under it, or "".
 TEMPLATE = """
 <svg viewBox="0 0 ${value.size[1]} ${value.size[0]}" style="height: HEIGHTpx">
   <rect width="100%" height="100%" fill="black" />
@@ -34,27 +35,33 @@ TEMPLATE = """
     .filter(([a, b]) => a[0] >= 0 && b[0] >= 0)
     .map(([a, b, colour]) => '<line x1="' + (a[1] + 0.5) + '" y1="' + (a[0] + 0.5) + '" x2="'
       + (b[1] + 0.5) + '" y2="' + (b[0] + 0.5) + '" stroke="' + colour + '" />').join('')}
-  ${value.joints.map(([y, x], i) => y < 0 ? '' : '<circle data-joint="' + i + '" cx="' + (x + 0.5)
-    + '" cy="' + (y + 0.5) + '" r="' + value.size[0] / 80 + '" />').join('')}
+  ${value.joints.map(([y, x], i) => [y < 0, ...(y < 0 ? value.parked[i] : [y, x])])
+    .map(([missing, y, x], i) => '<circle data-joint="' + i + '" cx="' + (x + 0.5) + '" cy="'
+      + (y + 0.5) + '" r="' + value.size[0] / 80 + '"' + (missing ? ' class="missing"' : '')
+      + ' />').join('')}
 </svg>
 """
 CSS = """
 svg { touch-action: none; user-select: none; margin: auto; display: block; }
 line { stroke-width: 1.2%; opacity: 0.8; }
 circle { fill: white; stroke: black; stroke-width: 0.3%; cursor: grab; }
+circle.missing { fill: transparent; stroke: gray; }
 """
 SCRIPT = """
 let held = null;
+const put = (joint, at) => {
+  const joints = props.value.joints.map((other) => [...other]);
+  joints[joint] = at;
+  props.value = { ...props.value, joints };
+  trigger('input');
+};
 const place = (event) => {
   const svg = element.querySelector('svg');
   const at = new DOMPoint(event.clientX, event.clientY)
     .matrixTransform(svg.getScreenCTM().inverse());
   const [height, width] = props.value.size;
   const inside = (value, size) => Math.min(Math.max(Math.floor(value), 0), size - 1);
-  const joints = props.value.joints.map((joint) => [...joint]);
-  joints[held] = [inside(at.y, height), inside(at.x, width)];
-  props.value = { ...props.value, joints };
-  trigger('input');
+  put(held, [inside(at.y, height), inside(at.x, width)]);
 };
 element.addEventListener('pointerdown', (event) => {
   if (event.target.dataset.joint === undefined) return;
@@ -65,13 +72,19 @@ element.addEventListener('pointerdown', (event) => {
 element.addEventListener('pointermove', (event) => { if (held !== null) place(event); });
 element.addEventListener('pointerup', () => { held = null; });
 element.addEventListener('pointercancel', () => { held = null; });
+element.addEventListener('dblclick', (event) => {
+  const [circle] = document.elementsFromPoint(event.clientX, event.clientY)
+    .filter((found) => found.dataset.joint !== undefined && element.contains(found));
+  if (circle) put(Number(circle.dataset.joint), [-1, -1]);
+});
 """
 
 INTRODUCTION = """
 # The same person in another pose
 
-Pick a person, then a pose, or drag its joints. The bundled people are rendered: models trained on
-the embedded data set (`models/synthetic/`) know their like, the pretrained one knows photographs.
+Pick a person, then a pose, or drag its joints; a double click makes a joint missing, and a hollow
+one comes back when it is dragged. The bundled people are rendered: models trained on the embedded
+data set (`models/synthetic/`) know their like, the pretrained one knows photographs.
 A picture of your own should show one person, cut out tightly; drag the joints onto it. Use
 pictures of people who agreed to it, and mark what is generated.
 """
@@ -121,7 +134,12 @@ def editor_value(joints: np.ndarray, size: tuple[int, int], picture: Image.Image
         shown = data_uri(
             Image.fromarray(letter_box(picture, (size[0] * scale, size[1] * scale))[0])
         )
-    return {"size": list(size), "joints": np.asarray(joints).tolist(), "picture": shown}
+    return {
+        "size": list(size),
+        "joints": np.asarray(joints).tolist(),
+        "parked": named_pose("stand", size).tolist(),
+        "picture": shown,
+    }
 
 
 def joints_of(value: dict) -> np.ndarray:
@@ -156,9 +174,11 @@ class Studio:
         if not self.estimate:
             return image, editor_value(named_pose("stand", size), size, image)
         found = estimator.people(image, self.model(model).device)
+        whole = [joints for joints in found if (joints[list(TORSO)] >= 0).all()]
         if not len(found):
             raise InputError("no person was found in the picture")
-        return image, editor_value(letter_box(image, size)[1].place(found[0]), size, image)
+        best = (whole or list(found))[0]
+        return image, editor_value(letter_box(image, size)[1].place(best), size, image)
 
     def pose(self, name: str, azimuth: float, model: str):
         """A bundled pose. Returns the value of the target's editor."""
@@ -167,9 +187,17 @@ class Studio:
 
     def resize(self, model: str, image: Image.Image, source: dict, target: dict):
         """Both editors at the picture size of another model. Returns their values."""
-        size = self.model(model).size
-        moved = [Frame.of(*v["size"], size).place(joints_of(v)) for v in (source, target)]
-        return editor_value(moved[0], size, image), editor_value(moved[1], size)
+        old, size = tuple(source["size"]), self.model(model).size
+        # the source by way of the picture, in which both letter-boxes see it
+        joints, frame = joints_of(source), letter_box(image, old)[1]
+        seen = (joints + 0.5 - [frame.top, frame.left]) / frame.scale
+        seen = np.where(joints >= 0, seen.clip(0, [image.height - 1, image.width - 1]), -1)
+        placed = letter_box(image, size)[1].place(seen)
+        # the target by its height, in the middle of the width, as named poses stand
+        joints, scale = joints_of(target), size[0] / old[0]
+        moved = np.floor((joints + 0.5) * scale + [0, (size[1] - old[1] * scale) / 2])
+        moved = np.where(joints >= 0, moved.clip(0, [size[0] - 1, size[1] - 1]), -1).astype(int)
+        return editor_value(placed, size, image), editor_value(moved, size)
 
     def draw(self, model: str, image: Image.Image, source: dict, target: dict):
         """Returns (stage I, result, what stage II changed, how long it took)."""
@@ -183,7 +211,7 @@ class Studio:
         pixels, _ = letter_box(image, network.size)
         given = pixels[None], joints[0][None], joints[1][None]
         start = time.perf_counter()
-        coarse, result = network(*given, stage1=True)[0], network(*given)[0]
+        coarse, result = (stage[0] for stage in network.both_stages(*given))
         took = f"{1000 * (time.perf_counter() - start):.0f} ms on {network.device}"
         change = np.abs(result.astype(int) - coarse).astype(np.uint8)
         scale = max(1, SHOWN_HEIGHT // network.size[0])
@@ -219,7 +247,9 @@ def build(studio: Studio) -> gr.Blocks:
         gr.Image, interactive=False, format="png", height=SHOWN_HEIGHT, buttons=["download"]
     )
     column = functools.partial(gr.Column, min_width=200)
-    with gr.Blocks(title="VDG", analytics_enabled=False, fill_width=True) as page:
+    with gr.Blocks(
+        title="VDG", analytics_enabled=False, fill_width=True, delete_cache=(600, 600)
+    ) as page:
         gr.Markdown(INTRODUCTION)
         image = gr.State()
         model = gr.Dropdown(names, value=names[0], label="model", elem_id="model")
@@ -255,29 +285,35 @@ def build(studio: Studio) -> gr.Blocks:
                 gr.Markdown("### Difference")
                 change = picture(label="what stage II changed", elem_id="change")
 
-        drawing = {
+        newest = {"trigger_mode": "always_last"}  # while one call runs, only the newest waits
+        drawing = newest | {
             "fn": _told(studio.draw),
             "inputs": [model, image, source, target],
             "outputs": [coarse, result, change, took],
             "show_progress": "hidden",
-            "trigger_mode": "always_last",  # while one is drawn, only the newest waits
         }
 
         def choose(chosen: gr.SelectData, model: str):
             return studio.person(chosen.index, model)
 
-        # page.load and friends take what a control does, then draw
-        first = {"fn": lambda name: studio.person(0, name), "inputs": model}
-        page.load(**first, outputs=[image, source]).then(
-            _told(studio.pose), [pose, azimuth, model], target
-        ).then(**drawing)
-        people.select(choose, model, [image, source]).then(**drawing)
-        upload.upload(_told(studio.upload), [upload, model], [image, source]).success(**drawing)
+        posing = newest | {
+            "fn": _told(studio.pose),
+            "inputs": [pose, azimuth, model],
+            "outputs": target,
+        }
+        resizing = newest | {
+            "fn": _told(studio.resize),
+            "inputs": [model, image, source, target],
+            "outputs": [source, target],
+        }
+        person = {"outputs": [image, source]}
+        first = functools.partial(studio.person, 0)
+        page.load(_told(first), model, **person).then(**posing).then(**drawing)
+        people.select(_told(choose), model, **person, **newest).success(**drawing)
+        upload.upload(_told(studio.upload), [upload, model], **person).success(**drawing)
         for control in (pose, azimuth):
-            control.input(_told(studio.pose), [pose, azimuth, model], target).success(**drawing)
-        model.input(_told(studio.resize), [model, image, source, target], [source, target]).success(
-            **drawing
-        )
+            control.input(**posing).success(**drawing)
+        model.input(**resizing).success(**drawing)
         for editor in (source, target):
             editor.input(**drawing)
     return page

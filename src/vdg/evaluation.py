@@ -45,9 +45,9 @@ class TestPairs:
         if len(drawn) < count:
             print(f"the data set has {len(drawn)} test pairs, fewer than the {count} asked for")
 
-    def pictures(self, side: int) -> np.ndarray:
-        """uint8 (N, H, W, 3): the sources (side 0) or the targets (side 1)."""
-        return self.data.images[self.pairs[:, side].to(self.data.device)].cpu().numpy()
+    def pictures(self, side: int, which=slice(None)) -> np.ndarray:
+        """uint8 (N, H, W, 3): the sources (side 0) or the targets (side 1) of some pairs."""
+        return self.data.images[self.pairs[which, side].to(self.data.device)].cpu().numpy()
 
     def masks(self) -> np.ndarray:
         """bool (N, H, W): the targets' pose masks M_b."""
@@ -59,9 +59,9 @@ class TestPairs:
 
     def examples(self, which: np.ndarray) -> dict[str, np.ndarray]:
         """Source, target and the target's key points of some pairs."""
-        joints = self.data.keypoints[self.pairs[which][:, 1].to(self.data.device)].cpu().numpy()
-        pictures = (self.pictures(side)[which] for side in (0, 1))
-        return dict(zip(("source", "target"), pictures, strict=True)) | {"keypoints": joints}
+        joints = self.data.keypoints[self.pairs[which, 1].to(self.data.device)].cpu().numpy()
+        source, target = (self.pictures(side, which) for side in (0, 1))
+        return {"source": source, "target": target, "keypoints": joints}
 
 
 class Scorer:

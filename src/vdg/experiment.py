@@ -131,7 +131,7 @@ def _run(
 
 @torch.no_grad()
 def held_out_figures(generator: nn.Module, data: PairData) -> dict[str, float]:
-    """SSIM and mask-SSIM of the first pairs of the test list: how a training comes on."""
+    """SSIM and mask-SSIM of some test pairs: how a training comes on."""
     batch = data.batch(torch.as_tensor(draw_pairs(data.pairs.numpy(), WATCHED_PAIRS)))
     generated, targets = (
         torch.as_tensor(to_uint8(images)).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""reports/results.md, results.csv and metrics.json from the scores of every run."""
+"""reports/: results.md, results.csv, metrics.json, index.html, from the scores of every run."""
 
 import io
 import itertools

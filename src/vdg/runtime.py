@@ -16,7 +16,7 @@ from vdg.files import sha256
 
 
 def select_device(name: str) -> torch.device:
-    """The device of the parameter `device`; `auto` is CUDA if there is one, else the CPU.
+    """The device of a parameter or an argument; `auto` is CUDA if there is one, else the CPU.
 
     Raises InputError for a device that this machine lacks: no silent fall-back to another.
     """
@@ -29,7 +29,7 @@ def select_device(name: str) -> torch.device:
         "mps": int(torch.backends.mps.is_available()),
     }
     if int(index or 0) >= here[kind]:
-        raise InputError(f"params.yaml: device = {name!r}: not on this machine; use auto or cpu")
+        raise InputError(f"device {name!r} is not on this machine: use auto or cpu")
     return torch.device(name)
 
 

@@ -55,12 +55,12 @@ def train(
     label: str = "train",  # of the progress bar
     at_checkpoint: Callable[[], None] = lambda: None,  # to show what there is so far
     watch: Callable[[], dict[str, float]] = dict,  # measures the result, for the rows alone
-    watches: int = 10,  # how often in a training
+    watches: int = 10,  # how often at most
 ) -> list[dict[str, float]]:
     """Train to the last step, going on from a checkpoint in `scratch` if there is one.
 
     Returns one row per `log_every` steps: `step`, the mean of each loss since the last row and,
-    `watches` times, what `watch` measures.
+    at most `watches` times and in the last, what `watch` measures.
     Raises InputError when a loss or a weight is not finite, StoppedError after SIGINT or SIGTERM.
     """
     for module in task.modules.values():

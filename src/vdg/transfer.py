@@ -52,6 +52,8 @@ def open_picture(path: Path) -> Image.Image:
             return upright.convert("RGB")
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path} has too many pixels: make it smaller first") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} is no picture that can be read") from error
 
@@ -68,34 +70,38 @@ def letter_box(image: Image.Image, size: tuple[int, int]) -> tuple[np.ndarray, F
     return np.pad(pixels, ((frame.top, bottom), (frame.left, right), (0, 0)), mode="edge"), frame
 
 
-def read_openpose(path: Path, person: int = 0) -> np.ndarray:
-    """Joints of OpenPose's JSON (COCO, 18 joints): int16 (18, 2), (y, x), -1 = missing."""
+def read_openpose(path: Path) -> np.ndarray:
+    """Everybody in OpenPose's JSON (COCO, 18 joints): int16 (K, 18, 2), (y, x), -1 = missing."""
     try:
         people = json.loads(Path(path).read_text())["people"]
         flat = [np.array(p["pose_keypoints_2d"], float) for p in people]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not OpenPose's JSON: it has no people with joints") from error
-    if not 0 <= person < len(flat):
-        raise InputError(f"{path} has {len(flat)} people: there is no person {person}")
-    if flat[person].shape != (54,):
-        raise InputError(
-            f"{path} has {len(flat[person]) // 3} joints, not the 18 of OpenPose's COCO model: run "
-            "it with --model_pose COCO"
-        )
-    joints = flat[person].reshape(18, 3)
-    found = joints[:, 2:] >= CONFIDENCE
-    return np.where(found, np.floor(joints[:, 1::-1]), -1).astype(np.int16)
+    for joints in flat:
+        if joints.shape != (54,):
+            raise InputError(
+                f"{path} has {len(joints) // 3} joints, not the 18 of OpenPose's COCO model: run "
+                "it with --model_pose COCO"
+            )
+    joints = np.array(flat).reshape(-1, 18, 3)
+    found = joints[..., 2:] >= CONFIDENCE
+    return np.where(found, np.floor(joints[..., 1::-1]), -1).astype(np.int16)
+
+
+def split_azimuth(text: str) -> tuple[str, float]:
+    """ "walk@90" -> ("walk", 90.0). Raises InputError for a direction that is no number."""
+    name, _, azimuth = text.partition("@")
+    try:
+        return name, float(azimuth or 0)
+    except ValueError as error:
+        raise InputError(f"pose {text!r}: {azimuth!r} is not a number of degrees") from error
 
 
 def named_pose(text: str, size: tuple[int, int]) -> np.ndarray:
     """Key points of a pose by name, with a direction: "walk", "arms-up@90". See NAMED_POSES."""
-    name, _, azimuth = text.partition("@")
+    name, degrees = split_azimuth(text)
     if name not in NAMED_POSES:
         raise InputError(f"unknown pose {name!r}: one of {', '.join(NAMED_POSES)}")
-    try:
-        degrees = float(azimuth or 0)
-    except ValueError as error:
-        raise InputError(f"pose {text!r}: {azimuth!r} is not a number of degrees") from error
     drawn = named_keypoints(name, degrees, size[0])
     shift = np.array([0, (size[1] - size[0] // 2) // 2])  # the skeleton's frame is half as wide
     return np.where(drawn >= 0, drawn + shift, -1).astype(np.int16)
@@ -144,19 +150,22 @@ class PoseTransfer:
             raise InputError(f"{path} does not say the size of its pictures: train it again")
         return cls(generator, tuple(meta["size"]), meta, chosen)
 
-    @torch.inference_mode()
-    def __call__(
-        self, images: np.ndarray, sources: np.ndarray, targets: np.ndarray, stage1: bool = False
-    ) -> np.ndarray:
+    def __call__(self, images: np.ndarray, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Draw persons in other poses.
 
         images: uint8 (N, H, W, 3), RGB, H and W of `size`; `letter_box` makes them.
         sources, targets: (N, 18, 2), (y, x) in pixels of such pictures, -1 = missing: the key
             points of the pictures, and those to draw.
-        stage1: the coarse prediction in place of the final one.
 
         Returns uint8 (N, H, W, 3). Raises InputError for other shapes.
         """
+        return self.both_stages(images, sources, targets)[1]
+
+    @torch.inference_mode()
+    def both_stages(
+        self, images: np.ndarray, sources: np.ndarray, targets: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As a call, but returns the coarse predictions of stage I beside the results."""
         shape = (len(images), *self.size, 3)
         joints = (len(images), 18, 2)
         if images.shape != shape or sources.shape != joints or targets.shape != joints:
@@ -164,10 +173,16 @@ class PoseTransfer:
                 f"pictures {images.shape} and key points {sources.shape}, {targets.shape}: the "
                 f"model takes {shape}, {joints} and {joints}"
             )
-        network = getattr(self.generator, "stage1", self.generator) if stage1 else self.generator
         I_a = torch.as_tensor(np.ascontiguousarray(images)).to(self.device)
         I_a = I_a.permute(0, 3, 1, 2).float() / 127.5 - 1
         P_a, P_b = (
             heat_maps(torch.as_tensor(k).to(self.device), *self.size) for k in (sources, targets)
         )
-        return to_uint8(network(I_a, P_a, P_b))
+        coarse = []  # seen on its way through the whole, so that stage I runs once
+        stage1 = getattr(self.generator, "stage1", self.generator)
+        hook = stage1.register_forward_hook(lambda *call: coarse.append(call[-1]))
+        try:
+            results = self.generator(I_a, P_a, P_b)
+        finally:
+            hook.remove()
+        return to_uint8(coarse[0]), to_uint8(results)

@@ -4,7 +4,7 @@ The published files come from OpenPose; another estimator finds other joints, so
 its key points are near, not equal to, results on the published ones.
 """
 
-from functools import partial
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -54,15 +54,14 @@ def load_network(height: int, width: int, device="cpu", people: int = 1) -> torc
 
     Raises InputError where the weights are neither in torch hub's folder nor to be had online.
     """
-    weights = torch.load(_weights_file(), map_location="cpu", weights_only=True)
-    return build_network(height, width, weights, people).to(device).eval()
+    return build_network(height, width, _weights(), people).to(device).eval()
 
 
 def build_network(
     height: int, width: int, weights: dict | None = None, people: int = 1
 ) -> KeypointRCNN:
     """Build torchvision's keypointrcnn_resnet50_fpn, which enlarges its input to 512 px height."""
-    norm = partial(FrozenBatchNorm2d, eps=0.0)  # as COCO_V1 was trained
+    norm = functools.partial(FrozenBatchNorm2d, eps=0.0)  # as COCO_V1 was trained
     scale = NETWORK_HEIGHT / height
     network = KeypointRCNN(
         resnet_fpn_backbone(backbone_name="resnet50", weights=None, norm_layer=norm),
@@ -74,6 +73,11 @@ def build_network(
     if weights is not None:
         network.load_state_dict(weights)
     return network
+
+
+@functools.cache
+def _weights() -> dict:
+    return torch.load(_weights_file(), map_location="cpu", weights_only=True)
 
 
 def _weights_file():
@@ -90,7 +94,8 @@ def _weights_file():
     if problem:
         raise InputError(
             f"the pose estimator needs {file.name} (sha256 begins {prefix}) in {folder}, but"
-            f" {problem}; put it there, or set `annotations` to the published key-point CSV files"
+            f" {problem}; put it there, or give key points: `annotations` in params.yaml,"
+            " --keypoints and --pose of stages.generate"
         )
     return file
 
@@ -128,7 +133,8 @@ def people(image, device="cpu", network=None) -> np.ndarray:
     pixels = torch.as_tensor(np.array(image))
     height, width, _ = pixels.shape
     network = load_network(height, width, device, CROWD) if network is None else network
-    return _joints(network([pixels.to(device).permute(2, 0, 1).float() / 255])[0], height, width)
+    found = _joints(network([pixels.to(device).permute(2, 0, 1).float() / 255])[0], height, width)
+    return found[(found >= 0).any((1, 2))]  # a person without any joint is a shadow
 
 
 def _joints(detected: dict, height: int, width: int) -> np.ndarray:

@@ -1,0 +1,126 @@
+"""Key points by what a command line calls them: a named pose, a CSV's row, a JSON, a picture."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from vdg.data import estimator
+from vdg.data.synthetic import NAMED_POSES
+from vdg.errors import InputError
+from vdg.figures import save_png, skeleton
+from vdg.pose import TORSO
+from vdg.transfer import (
+    csv_row,
+    letter_box,
+    named_pose,
+    open_picture,
+    read_openpose,
+    require_torso,
+    split_azimuth,
+)
+
+
+class PoseFinder:
+    """Finds the key points that a model wants, in frames of its `size` (H, W).
+
+    device: where key points of pictures are estimated. output: beside it is drawn who was found in
+    a picture, when it is not clear who is meant.
+    """
+
+    def __init__(self, size: tuple[int, int], device, output: Path):
+        self.size, self.device, self.output = size, device, output
+
+    def source(self, path: Path, picture: Image.Image, given: str | None, person: int | None):
+        """Joints (18, 2) of the source. given: CSV:NAME or a JSON, in the picture's own pixels."""
+        if given is None:
+            people = estimator.people(picture, self.device)
+            joints = self._one(people, person, str(path), "--person {}", picture, "people")
+        else:
+            joints = self._written(given, person, "--person {}")
+            _require_inside(joints, (picture.height, picture.width), given, "the source")
+        placed = letter_box(picture, self.size)[1].place(joints)
+        require_torso(placed, given or str(path))
+        return placed
+
+    def target(self, text: str):
+        """Joints (18, 2) of a pose. CSV and JSON are in pixels of the model's pictures."""
+        if split_azimuth(text)[0] in NAMED_POSES:
+            return named_pose(text, self.size)
+        file, person = _split_person(text)
+        choice = f"--pose {file}:{{}}"
+        if ".csv" in text or file.endswith(".json"):
+            joints = self._written(text if ".csv" in text else file, person, choice)
+            _require_inside(joints, self.size, text, "a picture of the model")
+        elif Path(file).suffix or Path(file).exists():
+            picture = open_picture(Path(file))
+            people = estimator.people(picture, self.device)
+            joints = self._one(people, person, file, choice, picture, "pose-people")
+            joints = letter_box(picture, self.size)[1].place(joints)
+        else:
+            return named_pose(text, self.size)  # which says what poses there are
+        require_torso(joints, text)
+        return joints
+
+    def _written(self, text: str, person: int | None, choice: str) -> np.ndarray:
+        """Joints of a CSV's row or of one person of a JSON."""
+        if text.endswith(".json"):
+            return self._one(read_openpose(Path(text)), person, text, choice)
+        path, _, row = text.rpartition(":")
+        if not path.endswith(".csv"):
+            raise InputError(f"{text!r} is neither FILE.csv:NAME, with a row's name, nor FILE.json")
+        return csv_row(Path(path), row)
+
+    def _one(
+        self, people: np.ndarray, person: int | None, text: str, choice: str, picture=None, seen=""
+    ) -> np.ndarray:
+        """The person who is meant; raises InputError where that is not clear, or has no torso.
+
+        choice: how a person is chosen on the command line. picture: in which they were found; it
+        is drawn with their numbers under a name that ends in `seen`.
+        """
+        if not len(people):
+            raise InputError(f"{text}: no person was found in it")
+        chosen = 0 if person is None and len(people) == 1 else person
+        clear = chosen is not None and chosen < len(people)
+        if clear and (people[chosen][list(TORSO)] >= 0).all():
+            return people[chosen]
+        shown = ""
+        if picture is not None:
+            file = self.output.with_name(f"{self.output.stem}-{seen}.png")
+            save_png(file, numbered(picture, people))
+            shown = f" ({file} shows what was found)"
+        if clear:
+            require_torso(people[chosen], text + shown)
+        raise InputError(
+            f"{text}: {len(people)} people were found{shown}: choose one, counted from 0, with "
+            + choice.format("K")
+        )
+
+
+def numbered(picture: Image.Image, people: np.ndarray) -> Image.Image:
+    """The picture with the skeletons (K, 18, 2) of everybody in it and their numbers."""
+    shown = np.asarray(picture)
+    for joints in people:
+        shown = skeleton(joints, shown)
+    image = Image.fromarray(shown)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(max(12, image.height // 20))
+    for number, joints in enumerate(people):
+        y, x = joints[(joints >= 0).all(-1)].min(0).tolist()
+        draw.text((x, y), str(number), (255, 255, 255), font, stroke_width=2, stroke_fill=(0, 0, 0))
+    return image
+
+
+def _split_person(text: str) -> tuple[str, int | None]:
+    """ "photo.jpg:2" -> ("photo.jpg", 2); a text without such an end as it is, and None."""
+    found = re.fullmatch(r"(.+\.\w+):(\d+)", text)
+    return (found[1], int(found[2])) if found else (text, None)
+
+
+def _require_inside(joints: np.ndarray, size: tuple[int, int], text: str, what: str) -> None:
+    if (joints >= size).any():
+        raise InputError(
+            f"{text} has joints outside {what} of {size[0]} x {size[1]} pixels (height x width): "
+            "they are of a picture of another size"
+        )
