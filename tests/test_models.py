@@ -1,5 +1,6 @@
 """The networks as a whole, and the files that hold them; nothing here knows a layer."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays
 from vdg.losses import ImageLoss
 from vdg.tasks import Reconstruction, Refinement
+from vdg.training import train
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 H, W = 32, 16
@@ -286,3 +288,15 @@ def test_file_of_an_unknown_system(saved):
     write_arrays(saved, arrays, meta | {"system": "nowhere"})
     with pytest.raises(InputError, match="nowhere"):
         models.load(saved)
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
+def test_compiled_training_is_the_same_training(tmp_path, batch):
+    losses = []
+    for compiled in (False, True):
+        task = Reconstruction(stage1(STAGE1 | {"depth": 1}), 1e-2)
+        folder = tmp_path / str(compiled)
+        rows = train(task, lambda _: batch, steps=2, scratch=folder, log_every=1, compiled=compiled)
+        losses.append([row["l1"] for row in rows])
+    assert losses[0][-1] < losses[0][0]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)

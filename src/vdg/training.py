@@ -67,6 +67,10 @@ def train(
         module.train().to(device, memory_format=torch.channels_last)
         if compiled:
             module.compile()
+    if compiled:  # the compiler learns of it this way alone
+        torch.use_deterministic_algorithms(
+            torch.are_deterministic_algorithms_enabled(), warn_only=True
+        )
     base_rates = {k: [g["lr"] for g in o.param_groups] for k, o in task.optimizers.items()}
     with distributed.first():
         start, rows = _resume(task, scratch, device)
