@@ -100,7 +100,7 @@ def default(folder: Path) -> None:
         f"median of {NO_OPS}: {statistics.median(times):.2f} s, "
         f"{min(times):.2f} to {max(times):.2f}"
     )
-    changed, stages = dvc(folder / "default", "exp", "run", "--no-run-cache", "-S", "alpha=0.5")
+    changed, stages = dvc(folder / "default", "exp", "run", "-S", "alpha=0.5")
     print(f"\n## dvc exp run -S alpha=0.5\n\n{changed / whole:.0%} of the whole")
     table(stages, changed)
 
