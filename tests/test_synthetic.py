@@ -1,5 +1,6 @@
 """The renderer of the embedded data set."""
 
+import os
 import re
 import zipfile
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from vdg.data import market1501
+from vdg.data import market1501, synthetic
 from vdg.data.annotations import read_keypoints
 from vdg.data.silhouettes import read_silhouettes
 from vdg.data.synthetic import _person, render, write_archive
@@ -197,6 +198,13 @@ def test_annotation_rows_have_the_published_form(folder):
 
 
 def test_archive_bytes_are_stable(folder, tmp_path):
+    write_archive(tmp_path, **SIZE)
+    assert [sha256(tmp_path / name) for name in FILES] == [sha256(folder / name) for name in FILES]
+
+
+def test_processes_draw_the_same_bytes(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(synthetic, "WORTH_A_PROCESS", 5)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     write_archive(tmp_path, **SIZE)
     assert [sha256(tmp_path / name) for name in FILES] == [sha256(folder / name) for name in FILES]
 

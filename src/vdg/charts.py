@@ -36,20 +36,22 @@ def loss_curves(
 
 
 def scatter(path, points: Sequence[tuple[str, str, float, float]], labels: tuple[str, str]) -> None:
-    """One metric against another. points: (name, kind, x, y); labels: of both axes."""
-    figure, axis = plt.subplots(figsize=(6, 4))
-    kinds = dict.fromkeys(kind for _, kind, _, _ in points)
-    for kind, marker in zip(kinds, "osD^", strict=False):
-        here = [point for point in points if point[1] == kind]
-        axis.scatter([p[2] for p in here], [p[3] for p in here], 24, marker=marker, label=kind)
-        for name, _, x, y in here:
-            axis.annotate(name, (x, y), (4, 3), textcoords="offset points", fontsize=7)
+    """One metric against another. points: (name, kind, x, y); labels: of both axes.
+
+    A kind has one marker and a row one colour, named in a legend: rows of ours lie close together.
+    """
+    figure, axis = plt.subplots(figsize=(7, 4))
+    kinds = list(dict.fromkeys(kind for _, kind, _, _ in points))
+    colours = plt.get_cmap("tab20").colors
+    for i, (name, kind, x, y) in enumerate(points):
+        marker, colour = "so^D"[kinds.index(kind)], colours[i % len(colours)]
+        axis.scatter(x, y, 40, color=colour, marker=marker, label=f"{name} ({kind})")
     axis.set_xlabel(labels[0], fontsize=9)
     axis.set_ylabel(labels[1], fontsize=9)
     axis.tick_params(labelsize=8)
-    axis.margins(0.12)
+    axis.margins(0.08)
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     _save(path, figure)
 
 

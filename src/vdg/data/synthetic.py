@@ -9,9 +9,15 @@ the right of the picture, y up, z towards the camera. Lengths are in body height
 hangs down the -y axis of its own frame.
 """
 
+import contextlib
+import functools
 import io
+import itertools
+import multiprocessing
+import os
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +32,7 @@ from vdg.files import replacing
 
 CAMERAS = 6  # as in Market-1501
 SAMPLES = 2  # supersampling per axis
+WORTH_A_PROCESS = 200  # pictures, which take about as long to draw as a process to start
 UPPER_ARM, FOREARM, LEG = 0.165, 0.14, 0.24  # LEG: thigh and shin each
 # how deep below the visible surface a joint is still found: an estimator sees through one limb,
 # and guesses shoulders and hips from the outline
@@ -642,17 +649,18 @@ def write_archive(
         replacing(folder / "synthetic.zip") as temporary,
         zipfile.ZipFile(temporary, "w") as archive,
         tqdm(total=total, desc="render", unit=" pictures", disable=None) as progress,
+        _in_parallel(total) as each,
     ):
         for first, (part, count) in enumerate(
             [("train", train_identities), ("test", test_identities)], start=1
         ):
             drawn = {}
-            for identity in range(first, 2 * count + 1, 2):
-                for view in range(views):
-                    picture = render(identity, view, height, seed)
-                    name = f"{identity:04d}_c{picture.camera}s1_{151 + 25 * view:06d}_00.png"
-                    drawn[name] = picture
-                    progress.update()
+            wanted = list(itertools.product(range(first, 2 * count + 1, 2), range(views)))
+            pictures = each(functools.partial(_render, height=height, seed=seed), wanted)
+            for (identity, view), picture in zip(wanted, pictures, strict=True):
+                name = f"{identity:04d}_c{picture.camera}s1_{151 + 25 * view:06d}_00.png"
+                drawn[name] = picture
+                progress.update()
             names = sorted(drawn)
             for name in names:
                 png = io.BytesIO()
@@ -665,3 +673,19 @@ def write_archive(
             write_keypoints(folder / f"annotation-{part}.csv", names, keypoints)
             silhouettes = np.stack([drawn[name].silhouette for name in names])
             write_silhouettes(folder / f"silhouettes-{part}.safetensors", names, silhouettes)
+
+
+def _render(wanted: tuple[int, int], height: int, seed: int) -> Picture:
+    return render(*wanted, height, seed)
+
+
+@contextlib.contextmanager
+def _in_parallel(count: int):
+    """A `map` that keeps the order, over as many processes as `count` pictures are worth."""
+    workers = min(os.cpu_count() or 1, count // WORTH_A_PROCESS)
+    if workers < 2:
+        yield map
+        return
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        yield functools.partial(pool.map, chunksize=8)
