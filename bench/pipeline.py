@@ -67,7 +67,7 @@ def dvc(folder: Path, *arguments: str) -> tuple[float, dict[str, tuple[float, in
     watcher.join()
     whole = time.perf_counter() - start
     names = list(stages)
-    ends = [stages[name][0] for name in names[1:]] + [start + whole]
+    ends = [*(stages[name][0] for name in names[1:]), start + whole][: len(names)]
     return whole, {
         name: (end - stages[name][0], int(stages[name][2]))
         for name, end in zip(names, ends, strict=True)
