@@ -21,13 +21,15 @@ body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: auto; pa
 table {{ border-collapse: collapse; display: block; overflow-x: auto; margin: 1rem 0; }}
 th, td {{ padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right;
   white-space: nowrap; font-variant-numeric: tabular-nums; }}
-th:first-child, td:first-child {{ text-align: left; }}
+th {{ white-space: normal; vertical-align: bottom; }}
+th:first-child, td:first-child, th:nth-child(2):last-child, td:nth-child(2):last-child {{
+  text-align: left; }}
 blockquote {{ border-left: 4px solid #e0a030; background: #fff8e8; margin: 1rem 0;
   padding: .1rem 1rem; }}
 img {{ max-width: 100%; }}
 .wipe {{ border: 1px solid #ccc; border-radius: .5rem; padding: 1rem; margin: 1rem 0; }}
 .wipe input {{ width: 100%; }}
-.pictures {{ display: flex; flex-wrap: wrap; gap: .5rem; }}
+.pictures {{ display: flex; flex-wrap: wrap; gap: .5rem; zoom: 1.6; }}
 .pair {{ position: relative; overflow: hidden; }}
 .pair div {{ position: absolute; inset: 0; background-repeat: no-repeat; }}
 </style>
