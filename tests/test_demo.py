@@ -183,6 +183,11 @@ def test_page(address, tmp_path):
             "a missing joint",
         )
 
+        under = "return document.querySelector('#source image').getAttribute('href')"
+        shown_first = page.execute_script(under)
+        page.find_elements("css selector", "#people .thumbnail-item")[2].click()
+        eventually(lambda: page.execute_script(under) != shown_first, "another person")
+
         broken = tmp_path / "broken.png"
         broken.write_bytes(b"no picture")
         upload = page.find_element("css selector", "input[type=file]")
