@@ -71,7 +71,13 @@ def test_a_training_by_two_ends_like_one_and_process_0_alone_writes(drawn_data, 
     run(CHILD, "train", folders[0], folder=folders[0])
     run(*TORCHRUN, CHILD, "train", folders[1], folder=folders[1])
     one, two = (pd.read_csv(folder / "out" / "losses.csv") for folder in folders)
-    pd.testing.assert_frame_equal(one, two, rtol=0, atol=1e-5)
+    # A bias in front of a batch-norm has no gradient but rounding, which Adam scales up: statistics
+    # of the batch take it out again, those that a network keeps for later follow with a delay.
+    watched = [name for name in one if name.startswith("held_out")]
+    assert len(watched) == 2
+    pd.testing.assert_frame_equal(one[watched], two[watched], rtol=0, atol=1e-3)
+    losses = [run.drop(columns=watched) for run in (one, two)]
+    pd.testing.assert_frame_equal(*losses, rtol=0, atol=1e-5)
     files = [sorted(p.name for p in (folder / "out").iterdir()) for folder in folders]
     assert files[0] == files[1]
 
