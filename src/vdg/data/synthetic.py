@@ -32,7 +32,7 @@ from vdg.files import replacing
 
 CAMERAS = 6  # as in Market-1501
 SAMPLES = 2  # supersampling per axis
-WORTH_A_PROCESS = 200  # pictures, which take about as long to draw as a process to start
+WORTH_A_PROCESS = 200  # pictures that each process must have to draw, or there is one alone
 UPPER_ARM, FOREARM, LEG = 0.165, 0.14, 0.24  # LEG: thigh and shin each
 # how deep below the visible surface a joint is still found: an estimator sees through one limb,
 # and guesses shoulders and hips from the outline
