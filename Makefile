@@ -24,8 +24,9 @@ repro: setup  ## run the whole pipeline and print the results table
 	dvc repro
 	@python -m stages.ablation_table --show
 
+# a file's tests stay together, because they share fixtures that are slow to make
 test: setup  ## run the test suite
-	python -m pytest
+	python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 bench: setup  ## time SSIM against scikit-image
 	python -m bench.ssim

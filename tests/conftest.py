@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ ROOT = Path(__file__).parents[1]
 # the same examples in every run, and no failure because a machine is busy
 settings.register_profile("vdg", deadline=None, derandomize=True)
 settings.load_profile("vdg")
-# on tensors as small as these, threads mostly wait for each other
+# on tensors as small as these, threads mostly wait for each other; so in what the tests start
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")

@@ -135,7 +135,6 @@ def address(choices):
     server = subprocess.Popen(
         [*command, *map(str, choices.values())],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -24,7 +24,7 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 def start(*command, folder):
     return subprocess.Popen(
         [sys.executable, *map(str, command)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "DVC_ROOT": str(folder)},
+        env=os.environ | {"DVC_ROOT": str(folder)},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

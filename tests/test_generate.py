@@ -1,7 +1,6 @@
 """A picture of somebody's own, in another pose."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -56,7 +55,6 @@ def generate(*arguments):
     return subprocess.run(
         [sys.executable, "-m", "stages.generate", *map(str, arguments)],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
         text=True,
         capture_output=True,
         check=False,

@@ -1,7 +1,6 @@
 """SIGKILL at any moment, then the same command: the same bytes as if nothing had happened."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -110,7 +109,6 @@ def train(stage, configs, data, folder):
     done = subprocess.run(
         [sys.executable, "-c", CHILD, stage, json.dumps(configs[stage]), data, folder],
         cwd=ROOT / "src",
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
         text=True,
         capture_output=True,
         check=False,

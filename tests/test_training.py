@@ -123,7 +123,7 @@ def test_a_killed_process_goes_on_to_the_same_bytes(whole, tmp_path, capsys, num
     paths = os.pathsep.join([str(SOURCES), str(Path(__file__).parent)])
     child = subprocess.run(
         [sys.executable, "-c", CHILD, str(scratch), str(int(number))],
-        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        env=os.environ | {"PYTHONPATH": paths},
         capture_output=True,
         text=True,
     )
