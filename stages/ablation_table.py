@@ -1,7 +1,6 @@
 """Write reports/: results.md, results.csv, metrics.json, index.html and the figures."""
 
 import argparse
-import shutil
 from pathlib import Path
 
 from vdg import cli, report, results
@@ -26,7 +25,6 @@ def main():
         print(args.keep)
         return
     if not args.show:
-        shutil.rmtree(REPORTS / "figures", ignore_errors=True)
         report.write(config, Path("scores"), Path("losses"), REPORTS)
     for found in results.collect(config, Path("scores")):
         print(f"\n{found.name}, {found.settings['split']} split\n{report.main_table(found)}")

@@ -1,21 +1,20 @@
 """Get a data set and pack it: data/<dataset>/download/{train,test}.safetensors and key points."""
 
 import importlib
-import shutil
 from pathlib import Path
 
 from vdg import cli
 from vdg.data import download
-from vdg.files import read_json
+from vdg.files import read_json, replacing_folder
 
 
 def main():
     args = cli.arguments(__doc__, "dataset")
     config = read_json(f"configs/{args.dataset}/download.json")
     output = Path(f"data/{args.dataset}/download")
-    shutil.rmtree(output, ignore_errors=True)
     reader = importlib.import_module(f"vdg.data.{config['source']['reader']}")
-    download.fetch(reader, config, output)
+    with replacing_folder(output) as new:
+        download.fetch(reader, config, new)
     for path in sorted(output.iterdir()):
         print(path)
 

@@ -1,11 +1,10 @@
 """Score the test pairs: of the reference rows, of a stage I (--network) or of a --variant."""
 
 import argparse
-import shutil
 from pathlib import Path
 
 from vdg import cli, evaluation
-from vdg.files import read_json
+from vdg.files import read_json, replacing_folder
 
 
 def main():
@@ -22,13 +21,13 @@ def main():
     data, scores = Path("data") / args.dataset, Path("scores") / args.dataset
     row = args.variant or f"stage1-{args.network}"
     run = "references" if args.references else f"{row}-{args.seed}"
-    shutil.rmtree(scores / run, ignore_errors=True)
-    if args.references:
-        evaluation.references(config, data, scores / run)
-    else:
-        trained = run if args.variant else f"stage1-{args.seed}/{args.network}"
-        model = Path("models") / args.dataset / trained / "model.safetensors"
-        evaluation.evaluate(config, data, model, scores / "references", scores / run)
+    with replacing_folder(scores / run) as output:
+        if args.references:
+            evaluation.references(config, data, output)
+        else:
+            trained = run if args.variant else f"stage1-{args.seed}/{args.network}"
+            model = Path("models") / args.dataset / trained / "model.safetensors"
+            evaluation.evaluate(config, data, model, scores / "references", output)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Key points, masks and pairs: data/<dataset>/poses/{train,test}.safetensors, contact-sheet.png."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from vdg import cli
 from vdg.data import preparation
 from vdg.data.images import ImageSet
 from vdg.figures import contact_sheet, save_png
-from vdg.files import read_json
+from vdg.files import read_json, replacing_folder
 from vdg.runtime import select_device
 
 SHOWN = 16
@@ -22,19 +21,17 @@ def main():
     settings = config["poses"] | {"device": select_device(config["poses"]["device"])}
     splits = preparation.build(data / "download", **settings)
 
-    output = data / "poses"
-    shutil.rmtree(output, ignore_errors=True)
-    for name, poses in splits.items():
-        poses.save(output / f"{name}.safetensors")
-        print(f"{name}: {len(np.unique(poses.pairs))} pictures, {len(poses.pairs)} pairs")
-
     poses = splits["test"]
     sources = np.unique(poses.pairs[:, 0])
     shown = sources[np.linspace(0, len(sources) - 1, min(SHOWN, len(sources))).astype(int)]
     images = ImageSet.load(data / "download" / f"{poses.part}.safetensors", "pt").images[shown]
     scale = max(1, 128 // poses.size[0])
     sheet = contact_sheet(images.numpy(), poses.keypoints[shown], poses.masks()[shown], scale)
-    save_png(output / "contact-sheet.png", sheet)
+    with replacing_folder(data / "poses") as output:
+        for name, poses in splits.items():
+            poses.save(output / f"{name}.safetensors")
+            print(f"{name}: {len(np.unique(poses.pairs))} pictures, {len(poses.pairs)} pairs")
+        save_png(output / "contact-sheet.png", sheet)
 
 
 if __name__ == "__main__":

@@ -118,6 +118,33 @@ def test_a_folder_where_the_file_should_be(old):
     assert os.listdir(old.parent.parent) == ["out"]
 
 
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    folder = tmp_path / "folder"
+    for name in ("first", "second"):
+        with files.replacing_folder(folder) as new:
+            (new / name).write_text(name)
+        assert [path.name for path in folder.iterdir()] == [name]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("error", [InputError("bad input"), KeyboardInterrupt()])
+def test_a_folder_survives_what_comes_to_nothing(tmp_path, error):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "old").write_text("old")
+    (tmp_path / ".folder.new").mkdir()  # a killed process left it
+
+    def fail():
+        with files.replacing_folder(folder) as new:
+            (new / "half").write_text("half")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
+    assert [path.name for path in folder.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 def test_json_round_trip(tmp_path):
     path = tmp_path / "a.json"
     files.write_json(path, {"b": [1, None], "a": "ÿ"})

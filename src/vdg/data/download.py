@@ -24,14 +24,15 @@ def fetch(reader, config: dict, output: Path) -> None:
     if reader is synthetic:
         source = _render(source, config["height"], output)
         reader = market1501
+    # first, because its error says what the data set is and where to get it
+    archive = locate(
+        _rooted(source["archive"]), url=source["url"], sha256=source["sha256"], help=reader.HELP
+    )
     listed = source["annotations"]
     annotations = {part: _bring(path, "annotations") for part, path in listed.items() if path}
     names = {part: list(read_keypoints(path)) for part, path in annotations.items()}
     pairs = _bring(source["pairs"], "pairs") if source["pairs"] else None
 
-    archive = locate(
-        _rooted(source["archive"]), url=source["url"], sha256=source["sha256"], help=reader.HELP
-    )
     parts = reader.read(archive, names=names, **size)
     for part in annotations.keys() & parts.keys():
         check_names(names[part], set(parts[part].names), f"{annotations[part]}")
@@ -68,8 +69,9 @@ def _bring(path: str, key: str) -> Path:
     rooted = _rooted(path)
     if not rooted.is_file():
         raise InputError(
-            f"{rooted} does not exist: put the published CSV there, or point the data set's "
-            f"source.{key} in params.yaml at it (null: none)"
+            f"{rooted} does not exist: put the CSV there that Def-GAN (github.com/"
+            "AliaksandrSiarohin/pose-gan) and PATN (github.com/tengteng95/Pose-Transfer) share, or "
+            f"point the data set's source.{key} in params.yaml at it (null: none)"
         )
     return rooted
 
