@@ -84,6 +84,22 @@ def drawn_data(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def stage1_config() -> dict:
+    """configs/<dataset>/stage1-vdg.json of a training on `drawn_data`."""
+    shape = {"width": 4, "widest": 8, "depth": 2}
+    settings = {"steps": 20, "batch_size": 4, "learning_rate": 1e-4, "flip": True}
+    return {
+        "network": {"system": "vdg", "shared_encoders": False},
+        "stage1": shape | settings,
+        "device": "cpu",
+        "precision": "fp32",
+        "deterministic": True,
+        "compile": False,
+        "workers": 1,
+    }
+
+
+@pytest.fixture
 def uniform():
     """Make the same random tensors in every run: uniform(*shape, low=-1, high=1)."""
     generator = torch.Generator().manual_seed(0)

@@ -75,10 +75,10 @@ def step(folder):
 def train(folder):
     """The training of stage I, with a file that says which process is which."""
     torch.set_num_threads(1)
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "configs/drawn/stage1-vdg.json").read_text())
     (folder / f"rank-{os.environ.get('RANK', 0)}").write_text(str(os.getpid()))
     outputs = experiment.Outputs.of(folder / "out", folder / "out" / "losses.csv")
-    experiment.train_stage1(config, folder / "data", 0, outputs)
+    experiment.train_stage1(config, folder / "data" / "drawn", 0, outputs)
 
 
 if __name__ == "__main__":

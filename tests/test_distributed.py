@@ -1,6 +1,5 @@
 """Two processes with half a batch each do what one process does with the whole."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,22 +8,24 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import torch
-from distributed_child import SHAPE
 
 from vdg import distributed
 from vdg.distributed import BatchNorm
 from vdg.errors import InputError
+from vdg.files import read_json, write_json
 
 CHILD = Path(__file__).parent / "distributed_child.py"
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
 
-def start(*command, folder):
+def start(*command, folder, cwd=None):
     return subprocess.Popen(
         [sys.executable, *map(str, command)],
-        env=os.environ | {"DVC_ROOT": str(folder)},
+        cwd=cwd,
+        env=os.environ | {"DVC_ROOT": str(folder), "PYTHONPATH": str(CHILD.parents[1])},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -49,25 +50,23 @@ def test_gradients_and_weights_equal_those_of_one_process(tmp_path):
         torch.testing.assert_close(two[key], value, rtol=0, atol=1e-5, msg=key)
 
 
-def prepare(folder, data, steps):
-    folder.mkdir()
-    (folder / "data").symlink_to(data)
-    settings = {"steps": steps, "batch_size": 4, "learning_rate": 1e-4, "flip": True}
-    config = {
-        "network": {"system": "vdg", "shared_encoders": False},
-        "stage1": {k: SHAPE[k] for k in ("width", "widest", "depth")} | settings,
-        "device": "cpu",
-        "precision": "fp32",
-        "deterministic": True,
-        "compile": False,
-        "workers": 1,
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
+@pytest.fixture
+def prepare(stage1_config, drawn_data, tmp_path):
+    """Make a folder with the data and the settings of a training: prepare(name, steps)."""
+
+    def make(name, steps):
+        folder = tmp_path / name
+        (folder / "data").mkdir(parents=True)
+        (folder / "data" / "drawn").symlink_to(drawn_data)
+        config = stage1_config | {"stage1": stage1_config["stage1"] | {"steps": steps}}
+        write_json(folder / "configs" / "drawn" / "stage1-vdg.json", config)
+        return folder
+
+    return make
 
 
-def test_a_training_by_two_ends_like_one_and_process_0_alone_writes(drawn_data, tmp_path):
-    folders = [prepare(tmp_path / name, drawn_data, 40) for name in ("one", "two")]
+def test_a_training_by_two_ends_like_one_and_process_0_alone_writes(prepare):
+    folders = [prepare(name, 40) for name in ("one", "two")]
     run(CHILD, "train", folders[0], folder=folders[0])
     run(*TORCHRUN, CHILD, "train", folders[1], folder=folders[1])
     one, two = (pd.read_csv(folder / "out" / "losses.csv") for folder in folders)
@@ -82,8 +81,8 @@ def test_a_training_by_two_ends_like_one_and_process_0_alone_writes(drawn_data, 
     assert files[0] == files[1]
 
 
-def test_a_killed_process_ends_the_training_with_an_error(drawn_data, tmp_path):
-    folder = prepare(tmp_path / "killed", drawn_data, 1_000_000)
+def test_a_killed_process_ends_the_training_with_an_error(prepare):
+    folder = prepare("killed", 1_000_000)
     process = start(*TORCHRUN, CHILD, "train", folder, folder=folder)
     deadline = time.time() + 120
     while len(list(folder.glob("rank-*"))) < 2 and time.time() < deadline:
@@ -94,6 +93,34 @@ def test_a_killed_process_ends_the_training_with_an_error(drawn_data, tmp_path):
     assert process.returncode != 0
     assert "SIGKILL" in output or "-9" in output
     assert not (folder / "out" / "model.safetensors").exists()
+
+
+def catches_sigterm(process):
+    """Whether a process has come so far that it answers the signal itself (Linux)."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
+def test_a_signal_to_the_stage_stops_its_workers_after_a_checkpoint(prepare):
+    folder = prepare("stopped", 1_000_000)
+    path = folder / "configs" / "drawn" / "stage1-vdg.json"
+    write_json(path, read_json(path) | {"workers": 2})
+    arguments = ("--dataset", "drawn", "--network", "vdg", "--seed", 0)
+    process = start("-m", "stages.train_stage1", *arguments, folder=folder, cwd=folder)
+    deadline, workers = time.time() + 120, []
+    while time.time() < deadline and not (len(workers) == 2 and all(map(catches_sigterm, workers))):
+        time.sleep(0.2)
+        launchers = psutil.Process(process.pid).children()
+        workers = [worker for launcher in launchers for worker in launcher.children()]
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, output
+    assert "stopped by SIGTERM after a checkpoint; the same command goes on" in output
+    assert len(list(folder.glob(".scratch/*/step-*.pt"))) == 1
+    assert not list(folder.rglob("model.safetensors"))
+    assert not any(worker.is_running() for worker in workers)
 
 
 def test_alone_nothing_changes():

@@ -22,7 +22,7 @@ from vdg.errors import InputError
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 CODE = Path(__file__).parent
-HARDWARE = ("device", "precision", "deterministic", "compile")
+HARDWARE = ("device", "precision", "deterministic")
 READERS = ("data", "read")
 SYSTEMS = ("models", "build_stage1")
 
@@ -225,7 +225,7 @@ def load(path) -> Params:
         params = Params.model_validate(raw)
     except ValidationError as error:
         raise InputError(_one_line(error)) from None
-    _check_names(params)
+    _check_together(params)
     return params
 
 
@@ -268,7 +268,7 @@ def _keys_at(location: list) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _check_names(params: Params) -> None:
+def _check_together(params: Params) -> None:
     for key in ("datasets", "networks", "variants"):
         known = getattr(params, key[:-1])
         listed = getattr(params, key)
@@ -289,6 +289,14 @@ def _check_names(params: Params) -> None:
                 f"params.yaml: variant.{name}.network = {network!r}: not trained; add it to "
                 f"networks ({params.networks}) or use one of those"
             )
+    for name in params.datasets:
+        for stage in ("stage1", "stage2"):
+            size = getattr(params.dataset[name], stage).batch_size
+            if size % params.workers:
+                raise InputError(
+                    f"params.yaml: workers = {params.workers}: must divide "
+                    f"dataset.{name}.{stage}.batch_size = {size}"
+                )
     named = [
         (f"dataset.{name}.source.reader", READERS, dataset.source.reader)
         for name, dataset in params.dataset.items()
@@ -318,7 +326,7 @@ def resolve(params: Params) -> dict[str, dict]:
     """
     files: dict[str, dict] = {}
     hardware = {key: getattr(params, key) for key in HARDWARE}
-    training = hardware | {"workers": params.workers}
+    training = hardware | {"compile": params.compile, "workers": params.workers}
 
     def run(stage: str, content: dict, *modules: str) -> dict:
         return content | {"code": code.hashes(f"stages.{stage}", *modules)}
@@ -329,7 +337,10 @@ def resolve(params: Params) -> dict[str, dict]:
         source = dataset.source.model_dump()
         reader = f"vdg.data.{source['reader']}"
         files[f"{name}/download.json"] = run("download", size | {"source": source}, reader)
-        poses = dataset.poses.model_dump() | {"device": params.device}
+        # published key points are read, others estimated on a device
+        estimated = None in source.get("annotations", {}).values()
+        device = params.device if estimated else "cpu"
+        poses = dataset.poses.model_dump() | {"device": device}
         files[f"{name}/pose-heatmaps.json"] = run("pose_heatmaps", {"poses": poses})
         evaluation = dataset.evaluation.model_dump() | hardware
         files[f"{name}/evaluation.json"] = run("evaluate", evaluation)

@@ -6,6 +6,8 @@ With one process every function here does nothing, so that callers need not ask.
 import contextlib
 import datetime
 import os
+import signal
+import subprocess
 import sys
 
 import torch
@@ -13,18 +15,38 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from vdg.errors import InputError
+from vdg.errors import InputError, StoppedError
 
 PATIENCE = datetime.timedelta(minutes=10)
 """How long a process waits for the others before it takes them for dead."""
 
 
 def relaunch(workers: int) -> None:
-    """Replace this process by torchrun with `workers` of its kind, unless it is one of them."""
-    if workers > 1 and "RANK" not in os.environ:
-        module = sys.modules["__main__"].__spec__.name
-        launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={workers}"]
-        os.execv(sys.executable, [sys.executable, *launch, "-m", module, *sys.argv[1:]])
+    """Let torchrun start `workers` processes of this one's kind, unless this is one of them.
+
+    Does not return then: the exit status is torchrun's, or the conventional one of a signal, which
+    the workers receive and answer with a checkpoint.
+    """
+    if workers == 1 or "RANK" in os.environ:
+        return
+    module = sys.modules["__main__"].__spec__.name
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={workers}"]
+    # a session of its own, or Ctrl-C would reach the workers twice
+    process = subprocess.Popen(
+        [sys.executable, *launch, "-m", module, *sys.argv[1:]], start_new_session=True
+    )
+    stopped: list[int] = []
+
+    def forward(signum, _frame):
+        stopped.append(signum)
+        process.send_signal(signal.SIGTERM)
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, forward)
+    status = process.wait()
+    if stopped:
+        raise StoppedError(stopped[0])
+    sys.exit(status)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from vdg.figures import grid, save_png, skeleton
 from vdg.losses import ImageLoss
 from vdg.metrics.ssim import mask_ssim, ssim
 from vdg.pairs import PairSampler, draw_pairs
-from vdg.runtime import provenance, scratch_folder, select_device, set_up
+from vdg.runtime import provenance, require_compiler, scratch_folder, select_device, set_up
 from vdg.tasks import Reconstruction, Refinement
 from vdg.training import Task, clean_up, train, write_losses
 
@@ -40,11 +40,12 @@ def stage1_task(config: dict) -> tuple[Reconstruction, dict]:
 
     config: configs/<dataset>/stage1-<network>.json.
     """
-    system, settings = config["network"]["system"], config["stage1"]
+    name, settings = config["network"]["system"], config["stage1"]
+    system = models.system(name)
     shape = settings | {"shared_encoders": config["network"]["shared_encoders"]}
-    generator = models.system(system).build_stage1(shape)
-    meta = {"system": system, "stage1": shape, "stage2": None}
-    return Reconstruction(generator, settings["learning_rate"]), meta
+    task = getattr(system, "Reconstruction", Reconstruction)
+    meta = {"system": name, "stage1": shape, "stage2": None}
+    return task(system.build_stage1(shape), settings["learning_rate"]), meta
 
 
 def stage2_task(config: dict, coarse: nn.Module, meta: dict) -> tuple[Refinement, dict]:
@@ -53,7 +54,7 @@ def stage2_task(config: dict, coarse: nn.Module, meta: dict) -> tuple[Refinement
     config: configs/<dataset>/stage2-<variant>.json. coarse, meta: of the stage I.
     """
     system, settings = models.system(meta["system"]), config["stage2"]
-    task = Refinement(
+    task = getattr(system, "Refinement", Refinement)(
         system.build_generator(coarse, settings),
         system.build_discriminator(settings),
         ImageLoss(**config["loss"]),
@@ -92,6 +93,8 @@ def _run(
     device: torch.device,
     inputs: list[Path],
 ) -> None:
+    if config["compile"]:
+        require_compiler()
     pairs = load_pairs(data, "train", device)
     sampler = PairSampler(pairs.pairs, settings["batch_size"], seed)
 
@@ -104,7 +107,10 @@ def _run(
 
     held_out = load_pairs(data, "test", device)
     inputs = [*inputs, *(data / "poses" / f"{split}.safetensors" for split in ("train", "test"))]
-    scratch = scratch_folder({"seed": seed, "meta": meta, **config}, inputs)
+    parts = {pairs.part, held_out.part}  # one and the same where identities are held out
+    inputs += [data / "download" / f"{part}.safetensors" for part in sorted(parts)]
+    settings_of_run = config | {"seed": seed, "meta": meta, "device": device.type}
+    scratch = scratch_folder(settings_of_run, inputs)
     rows = train(
         task,
         batch_at,

@@ -76,10 +76,9 @@ class PairSampler:
         """The pairs of one step: (batch_size, 2) positions of source and target."""
         wanted = torch.arange(step * self.batch_size, (step + 1) * self.batch_size)
         passes, places = wanted // len(self.pairs), wanted % len(self.pairs)
-        orders = {int(p): self._order(int(p)) for p in passes.unique()}
-        self._orders = orders
-        chosen = torch.stack([orders[int(p)][i] for p, i in zip(passes, places, strict=True)])
-        return self.pairs[chosen]
+        self._orders = {p: self._order(p) for p in passes.unique().tolist()}
+        chosen = [order[places[passes == p]] for p, order in self._orders.items()]
+        return self.pairs[torch.cat(chosen)]
 
     def _order(self, epoch: int) -> torch.Tensor:
         if epoch in self._orders:

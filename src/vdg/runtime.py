@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def select_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+        print(f"device: auto, which is {name} here", file=sys.stderr)
     kind, _, index = name.partition(":")
     here = {
         "cpu": 1,
@@ -31,6 +33,16 @@ def select_device(name: str) -> torch.device:
     if int(index or 0) >= here[kind]:
         raise InputError(f"device {name!r} is not on this machine: use auto or cpu")
     return torch.device(name)
+
+
+def require_compiler() -> None:
+    """Raise InputError where torch.compile would find no C++ compiler, before it is asked for."""
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if not shutil.which(compiler):
+        raise InputError(
+            f"compile = true needs a C++ compiler, and there is no {compiler}: install one, name "
+            "it in the environment variable CXX, or set compile: false"
+        )
 
 
 def set_up(seed: int, deterministic: bool = True) -> None:
@@ -53,7 +65,7 @@ def set_up(seed: int, deterministic: bool = True) -> None:
 def provenance(device: torch.device, config: dict) -> dict[str, str]:
     """What a report says of the machine; no clock, path or host name, so that bytes stay stable.
 
-    config: a run's, with `precision`, `deterministic` and `compile`.
+    config: a run's, with `precision` and `deterministic`, and `compile` if it is a training.
     """
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
@@ -62,7 +74,9 @@ def provenance(device: torch.device, config: dict) -> dict[str, str]:
     versions = f"torch {torch.__version__}, Python {sys.version.split()[0]}"
     mode = config["precision"]
     mode += ", deterministic" if config["deterministic"] else ", not deterministic"
-    mode += ", compiled" if config["compile"] else ""
+    if config["deterministic"] and device.type == "cuda":
+        mode += " where torch can be"  # mirrored edges in L_SSIM have a gradient that it cannot
+    mode += ", compiled" if config.get("compile") else ""
     mode += f", {distributed.world()} processes" if distributed.world() > 1 else ""
     return {"device": name, "mode": mode, "versions": versions}
 

@@ -3,6 +3,8 @@
 `build_stage1(shape)` makes the network of stage I, called with (I_a, P_a, P_b);
 `build_generator(stage1, shape)` the whole generator, called alike, with stage I frozen in it;
 `build_discriminator(shape)` the adversary, called with (I_a, P_b, image).
+A system that optimises something else brings a `Reconstruction` or a `Refinement` of its own, which
+then takes the place of that of `vdg.tasks` and is called like it.
 """
 
 import importlib
