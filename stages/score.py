@@ -64,6 +64,9 @@ def main():
     scorer = evaluation.Scorer(target_images, drawn, classifier, args.crop_width)
     figures, table = scorer(generated_images)
     print(report.score_table(args.name, figures, classifier.name if classifier else None))
+    if drawn is not None:
+        floor = evaluation.noise_floor(drawn[: evaluation.FLOOR_MASKS])
+        print(f"mask-SSIM begins at {floor:.3f}, noise against noise")
     if args.output:
         table.insert(0, "name", names)
         about = {"metrics": figures, "pairs": len(names), "classifier": args.classifier}

@@ -137,6 +137,27 @@ def test_reading_counts_what_beats_the_references(make):
     assert "SSIM: 2 of our 3 rows are above" in text
     assert "0.500 (full) at sharpness 0.90 to 0.90" in text
     assert "FID: l1, full below stage I's 100.0 (a stand-in" in text
+    assert "2 of our 3 rows are below the copied source (100.0)" in text
+    assert "IS: " not in text
+
+
+def test_reading_says_where_is_is_above_real(make):
+    reports, config = make({"full": [np.full(PAIRS, 0.5)]})
+    next(row for row in reports[0].rows if row.name == "full").figures[f"is{SUFFIX}"] = [2.5]
+    text = report.markdown(reports, config, pictures=False)
+    assert "IS: full above the real targets' 2.00." in text
+
+
+def test_readings_of_vdg_w_are_set_beside_the_paper(make):
+    variants = {"full": [np.full(PAIRS, 0.5)], "weighted": [np.full(PAIRS, 0.6)]}
+    reports, config = make(variants, "market1501")
+    text = report.markdown(reports, config, pictures=False).split("### Which reading")[1]
+    assert line(text, "VDG_w − VDG, published").startswith("| VDG_w − VDG, published | +0.028 |")
+    # SSIM and mask-SSIM rise as the paper's do, both IS stay where its fell
+    assert line(text, "weighted − full").endswith("| +0.100 | +0.00 | +0.100 | +0.00 | 2 of 4 |")
+    assert "Of IS only the direction compares" in text
+    del variants["full"]
+    assert "Which reading" not in report.markdown(*make(variants), pictures=False)
 
 
 def test_each_quarter_of_pose_changes_has_its_line(make):

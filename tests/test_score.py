@@ -56,6 +56,14 @@ def test_the_command(folders):
     assert "| scored | scored |" in done.stdout
 
 
+def test_flat_targets_have_no_sharpness(score, folders):
+    for path in folders[1].iterdir():
+        Image.new("RGB", Image.open(path).size, "gray").save(path)
+    done = score("--generated", folders[0], "--target", folders[1], "--classifier", "none")
+    assert done.returncode == 1
+    assert "one flat colour" in done.stderr
+
+
 def save(folder, pictures):
     folder.mkdir(exist_ok=True)
     for name, pixels in pictures.items():
@@ -127,6 +135,7 @@ def test_masks_from_pictures_and_from_key_points_agree(score, pictures, folders,
     ]
     assert done[0].returncode == 0, done[0].stderr
     assert done[0].stdout == done[1].stdout
+    assert "mask-SSIM begins at 0." in done[0].stdout
     table = pd.read_csv(tmp_path / "out" / "scores.csv")
     body = dict.fromkeys(NAMES, mask[..., None])
     np.testing.assert_allclose(table["mask_ssim"], expected(*pictures, body), atol=1e-6)

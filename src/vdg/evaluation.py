@@ -18,7 +18,7 @@ from vdg.metrics.fid import fid
 from vdg.metrics.inception_score import inception_score
 from vdg.metrics.perceptual import Perceptual
 from vdg.metrics.pose import KeyPointJudge, Segmenter, SilhouetteJudge, train_segmenter
-from vdg.metrics.sharpness import gradient_magnitude
+from vdg.metrics.sharpness import gradient_magnitude, sharpness
 from vdg.metrics.ssim import mask_ssim, ssim
 from vdg.pairs import draw_pairs
 from vdg.runtime import provenance, select_device, set_up
@@ -26,6 +26,7 @@ from vdg.views import pose_distance, views
 
 BATCH = 50
 SEGMENTER = "segmenter.safetensors"
+FLOOR_MASKS = 1000  # enough to know mask-SSIM's floor
 SHOWN = 10  # pairs of the qualitative grid, evenly spaced in the test list
 
 
@@ -103,7 +104,8 @@ class Scorer:
         figures = {name: float(table[name].mean()) for name in table if "gradient" not in name}
         if self.classifier is not None:
             figures |= self._set_figures(generated)
-        figures["sharpness"] = float(table["gradient"].sum() / table["target_gradient"].sum())
+        gradients = (table[name].to_numpy() for name in ("gradient", "target_gradient"))
+        figures["sharpness"] = sharpness(*gradients)
         return figures, table
 
     @property
@@ -213,7 +215,7 @@ def references(config: dict, data: Path, output: Path) -> None:
         "copy-source": test.pictures(0),
         "mean-image": np.broadcast_to(mean, targets.shape),
     }
-    floor = noise_floor(scorer.masks[:1000])
+    floor = noise_floor(scorer.masks[:FLOOR_MASKS])
     for name, images in rows.items():
         about = {"mask_ssim_floor": floor}
         _write(output, name, scorer, np.ascontiguousarray(images), test, about)

@@ -23,6 +23,10 @@ VARIANTS = {"l1": "VDG^L1", "mask-l1": "VDG^mask-L1", "full": "VDG", "weighted":
 """Our variants and the paper's rows they are compared with. `weighted` is our reading of VDG_w."""
 
 
+READINGS_OF_VDG_W = ("weighted", "shared")
+"""Variants that read the undefined VDG_w one way or the other."""
+
+
 def row(name: str, dataset: str) -> dict[str, float]:
     """One published row, by metric. Raises KeyError where the paper has none."""
     return dict(zip(COLUMNS[dataset], TABLE[name][dataset], strict=True))

@@ -10,7 +10,7 @@ import pandas as pd
 from vdg import paper
 from vdg.charts import loss_curves, scatter
 from vdg.figures import enlarge, grid, save_png, skeleton
-from vdg.files import read_arrays, write_bytes, write_json
+from vdg.files import read_arrays, replacing_folder, write_bytes, write_json
 from vdg.metrics.bootstrap import paired_interval
 from vdg.page import html
 from vdg.results import CLASSIFIED, REFERENCES, DatasetReport, Row, collect, stage1_row, tidy
@@ -51,8 +51,9 @@ def write(config: dict, scores: Path, losses: Path, output: Path) -> None:
         for report in reports
     }
     write_json(output / "metrics.json", nested)
-    for report in reports:
-        _figures(report, config, scores, losses, output / "figures" / report.name)
+    with replacing_folder(output / "figures") as figures:
+        for report in reports:
+            _figures(report, config, scores, losses, figures / report.name)
     text = markdown(reports, config)
     write_bytes(output / "results.md", text.encode())
     # pictures of real people stay where git does not see them: the page then points to them
@@ -216,7 +217,7 @@ def _dataset_text(report: DatasetReport, config: dict, pictures: bool) -> str:
         text.write(f"| {variant} | {config['about'][variant]} |\n")
     if report.of_kind("paper"):
         text.write("\n### Difference to the paper (ours − published)\n\n" + _differences(report))
-    text.write("\n" + _steps(report))
+    text.write("\n" + _steps(report) + _readings_of_vdg_w(report))
     text.write("### Which differences are real\n\n" + _comparisons(report, len(seeds)))
     text.write("\n### By change of view\n\n" + _by_view(report))
     text.write("\n### By change of pose\n\n" + _by_distance(report))
@@ -288,20 +289,18 @@ def _comparisons(report: DatasetReport, seeds: int) -> str:
 
 def _steps(report: DatasetReport) -> str:
     """From variant to variant: which way the paper's figures move, and which way ours."""
-    ours = {row.name: row for row in report.of_kind("ours")}
-    reader = report.settings["reader"]
-    source = reader if reader in paper.COLUMNS else "market1501"
+    names = {row.name for row in report.of_kind("ours")}
+    source = _published_for(report)
     metrics = [m for m in paper.COLUMNS[source] if not (report.suffix and m in CLASSIFIED)]
     lines = []
-    known = [variant for variant in paper.VARIANTS if variant in ours]
+    known = [variant for variant in paper.VARIANTS if variant in names]
     for one, other in itertools.pairwise(known):
         before, after = (paper.row(paper.VARIANTS[v], source) for v in (one, other))
-        cells = []
+        moved, cells = _moved(report, one, other), []
         for metric in metrics:
-            key = report.column(metric)
-            moved = np.mean(ours[other].figures[key]) - np.mean(ours[one].figures[key])
             digits = DIGITS.get(metric, 3)
-            cells += [f"{after[metric] - before[metric]:+.{digits}f}", f"{moved:+.{digits}f}"]
+            cells += [f"{after[metric] - before[metric]:+.{digits}f}"]
+            cells += [f"{moved[metric]:+.{digits}f}"]
         lines.append([f"{other} − {one}", *cells])
     if not lines:
         return ""
@@ -309,6 +308,47 @@ def _steps(report: DatasetReport) -> str:
     return (
         f"### From variant to variant\n\nThe paper's figures are those of {source}.\n\n"
         + _table(["step", *header], lines)
+        + "\n"
+    )
+
+
+def _published_for(report: DatasetReport) -> str:
+    """The data set whose published figures stand beside ours: its own, if the paper has it."""
+    reader = report.settings["reader"]
+    return reader if reader in paper.COLUMNS else "market1501"
+
+
+def _moved(report: DatasetReport, one: str, other: str) -> dict[str, float]:
+    """By how much each figure of the paper's table changes from one of our rows to another."""
+    rows = {row.name: row.figures for row in report.of_kind("ours")}
+    keys = {m: report.column(m) for m in paper.COLUMNS[_published_for(report)]}
+    return {m: np.mean(rows[other][key]) - np.mean(rows[one][key]) for m, key in keys.items()}
+
+
+def _readings_of_vdg_w(report: DatasetReport) -> str:
+    """Which reading of the undefined VDG_w moves the figures as the paper's row moved."""
+    names = {row.name for row in report.of_kind("ours")}
+    known = [name for name in paper.READINGS_OF_VDG_W if {name, "full"} <= names]
+    if not known:
+        return ""
+    source = _published_for(report)
+    metrics = paper.COLUMNS[source]
+    before, after = (paper.row(name, source) for name in ("VDG", "VDG_w"))
+    published = {m: after[m] - before[m] for m in metrics}
+    lines = [["VDG_w − VDG, published", *(f"{moved:+.3f}" for moved in published.values()), ""]]
+    for name in known:
+        moved = _moved(report, "full", name)
+        agree = sum(moved[m] * published[m] > 0 for m in metrics)
+        cells = [f"{moved[m]:+.{DIGITS.get(m, 3)}f}" for m in metrics]
+        lines.append([f"{name} − full", *cells, f"{agree} of {len(metrics)}"])
+    header = ["step", *(HEADINGS[m].format("") for m in metrics), "the paper's way"]
+    scale = f" Of IS only the direction compares: ours is of {report.classifier}."
+    return (
+        "### Which reading of VDG_w\n\nThe paper does not define its weighted row; these are"
+        f" readings of it, and the way in which its figures ({source}) moved."
+        + (scale if report.suffix else "")
+        + "\n\n"
+        + _table(header, lines)
         + "\n"
     )
 
@@ -343,10 +383,22 @@ def _reading(report: DatasetReport, seeds: list[int]) -> str:
     )
     fid, coarse_fid = report.column("fid"), mean(blurred, report.column("fid"))
     closer = [row.name for row in refined if mean(row, fid) < coarse_fid]
+    copied, blank = (mean(rows[name], fid) for name in ("copy-source", "mean-image"))
+    nearer = [sum(mean(row, fid) < other for row in ours) for other in (copied, blank)]
     text.append(
         f"FID: {', '.join(closer) or 'no variant'} below stage I's {coarse_fid:.1f}"
         + (" (a stand-in network's features)." if report.suffix else ".")
+        + f" {nearer[0]} of our {len(ours)} rows are below the copied source ({copied:.1f}), whose"
+        f" pictures are real if not of the pose, {nearer[1]} below the mean image ({blank:.1f})."
     )
+    inception = report.column("is")
+    real = mean(rows["real"], inception)
+    beyond = [row.name for row in ours if mean(row, inception) > real]
+    if beyond:
+        text.append(
+            f"IS: {', '.join(beyond)} above the real targets' {real:.2f}. Nothing drawn is better"
+            " than real: what IS rewards is that a classifier is sure, and of many things."
+        )
     if report.settings["reader"] == "synthetic":
         text.append("Rendered people say nothing about photographs, nor about the paper's figures.")
     if report.settings["split"] == "hold-out":
