@@ -6,6 +6,7 @@ grow with 1, 4 and 16 times the pictures.
 """
 
 import argparse
+import contextlib
 import re
 import statistics
 import subprocess
@@ -23,14 +24,12 @@ NO_OPS = 7
 
 
 def resident(process: psutil.Process) -> int:
-    """Bytes of the largest process below one; 0 when there is none."""
-    sizes = []
-    for child in process.children(recursive=True):
-        try:
-            sizes.append(child.memory_info().rss)
-        except psutil.NoSuchProcess:
-            continue
-    return max(sizes, default=0)
+    """Bytes of a process and of all below it; pages that they share count for each."""
+    size = 0
+    for one in (process, *process.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            size += one.memory_info().rss
+    return size
 
 
 def dvc(folder: Path, *arguments: str) -> tuple[float, dict[str, tuple[float, int]]]:

@@ -6,10 +6,12 @@ peak is that of one large matrix product, in the same process and precision.
 """
 
 import argparse
-import resource
+import contextlib
+import threading
 import time
 
 import numpy as np
+import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -24,6 +26,8 @@ from vdg.runtime import select_device, set_up
 PICTURES = 512
 WARM_UP = 3
 SECONDS = 8.0  # of steps, per stage
+WAIT_EVERY = 4  # steps
+VARIANTS = 4  # of the paper's table
 PEAK_SIDE = {"cpu": 2048, "cuda": 8192}
 
 
@@ -34,16 +38,43 @@ def wait(device: torch.device) -> None:
 
 
 def seconds(call, device: torch.device, budget: float) -> float:
-    """Mean time of a call, over as many calls as fit into `budget` seconds."""
+    """Mean time of a call, over about as many calls as fit into `budget` seconds."""
     for i in range(WARM_UP):
         call(i)
     wait(device)
     start, count = time.perf_counter(), 0
     while time.perf_counter() - start < budget:
-        call(WARM_UP + count)
+        for _ in range(WAIT_EVERY):  # waiting after every call would keep a GPU from its queue
+            call(WARM_UP + count)
+            count += 1
         wait(device)
-        count += 1
     return (time.perf_counter() - start) / count
+
+
+@contextlib.contextmanager
+def peak_memory(device: torch.device):
+    """Yields a list that holds the most bytes in use during the block, when it has ended.
+
+    Of a GPU, what torch had allocated; else of the process, looked at ten times a second.
+    """
+    found: list[int] = []
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        yield found
+        found.append(torch.cuda.max_memory_allocated(device))
+        return
+    ended, sizes = threading.Event(), [0]
+
+    def watch():
+        while not ended.wait(0.1):
+            sizes.append(psutil.Process().memory_info().rss)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    yield found
+    ended.set()
+    watcher.join()
+    found.append(max(sizes))
 
 
 def matrix_peak(device: torch.device, precision: str) -> float:
@@ -68,8 +99,8 @@ def noise(height: int, width: int, device: torch.device) -> PairData:
 
 def measure(
     name: str, task, settings: dict, data: PairData, precision: str, peak: float, compiled: bool
-) -> str:
-    """One line of the table."""
+) -> tuple[str, float]:
+    """One line of the table, and the seconds of a step."""
     device, batch = data.device, settings["batch_size"]
     for module in task.modules.values():
         module.train().to(device, memory_format=torch.channels_last)
@@ -89,14 +120,9 @@ def measure(
     if compiled:
         for module in task.modules.values():
             module.compile()
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    whole = seconds(step, device, SECONDS)
+    with peak_memory(device) as memory:
+        whole = seconds(step, device, SECONDS)
     part = seconds(fetch, device, 1.0)
-    if device.type == "cuda":
-        memory = torch.cuda.max_memory_allocated(device)
-    else:
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     cells = [
         name,
         f"{batch / whole:.0f}",
@@ -104,9 +130,9 @@ def measure(
         f"{operations / whole / 1e9:.0f}",
         f"{operations / whole / peak:.0%}",
         f"{part / whole:.1%}",
-        f"{memory / 2**30:.2f}",
+        f"{memory[0] / 2**30:.2f}",
     ]
-    return "| " + " | ".join(cells) + " |"
+    return "| " + " | ".join(cells) + " |", whole
 
 
 def main():
@@ -127,6 +153,7 @@ def main():
         "| stage | images/s | GFLOP/image | GFLOP/s | of the peak | input | peak GiB |\n"
         "|---|---|---|---|---|---|---|"
     )
+    tables = []
     for name in args.dataset or params.dataset:
         whole = params.model_copy(
             update={"datasets": [name], "networks": ["vdg"], "variants": ["full"]}
@@ -139,12 +166,23 @@ def main():
         tasks = {"stage1": (task, first["stage1"])}
         coarse = stage1_task(first)[0].generator.to(device)
         tasks["stage2"] = (stage2_task(second, coarse, meta)[0], second["stage2"])
+        minutes = 0.0
         for stage, (task, settings) in tasks.items():
-            if args.batch_size:
-                settings = settings | {"batch_size": args.batch_size}
-            print(
-                measure(f"{name} {stage}", task, settings, data, args.precision, peak, args.compile)
+            batch = args.batch_size or settings["batch_size"]
+            line, step = measure(
+                f"{name} {stage}",
+                task,
+                settings | {"batch_size": batch},
+                data,
+                args.precision,
+                peak,
+                args.compile,
             )
+            print(line)
+            steps = settings["steps"] * settings["batch_size"] / batch  # for the same pictures
+            minutes += steps * step * (VARIANTS if stage == "stage2" else 1) / 60
+        tables.append(f"{name}: {minutes:.0f} minutes for stage I and {VARIANTS} variants")
+    print("\nThe training of a whole table at these rates:\n" + "\n".join(tables))
 
 
 if __name__ == "__main__":
