@@ -17,7 +17,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    config = read_json(f"configs/{args.dataset}/evaluation.json")
+    kind = "references" if args.references else "evaluation"
+    config = read_json(f"configs/{args.dataset}/{kind}.json")
     data, scores = Path("data") / args.dataset, Path("scores") / args.dataset
     row = args.variant or f"stage1-{args.network}"
     run = "references" if args.references else f"{row}-{args.seed}"

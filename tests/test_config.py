@@ -271,6 +271,10 @@ def stage2(*variants, **where):
     return runs(*(f"stage2-{name}" for name in variants or VARIANTS), **where)
 
 
+def evaluation(**where):
+    return runs("evaluation", "references", **where)
+
+
 ONE = {"datasets": ["synthetic"]}
 REPORT = {"report.json"}
 ESTIMATED = runs("pose-heatmaps", datasets=["market1501-holdout"])  # where key points are not given
@@ -292,18 +296,18 @@ ESTIMATED = runs("pose-heatmaps", datasets=["market1501-holdout"])  # where key 
         (f"{STAGE2}.steps", 77, stage2(**ONE)),
         (f"{STAGE2}.lambda", 77, stage2(**ONE)),
         (f"{STAGE2}.discriminator_width", 77, stage2(**ONE)),
-        ("dataset.synthetic.evaluation.pairs", 77, runs("evaluation", **ONE)),
+        ("dataset.synthetic.evaluation.pairs", 77, evaluation(**ONE)),
         ("dataset.synthetic.poses.hold_out_identities", 77, runs("pose-heatmaps", **ONE)),
         ("dataset.synthetic.poses.split", "hold-out", runs("pose-heatmaps", **ONE) | REPORT),
         ("dataset.synthetic.source.seed", 77, runs("download", **ONE)),
         (f"{SOURCE}.archive", "x.zip", runs("download", datasets=["market1501"])),
         ("seeds", [0, 77], REPORT),
         ("precision", "bf16", stage1() | stage2() | runs("evaluation")),
-        ("deterministic", False, stage1() | stage2() | runs("evaluation")),
+        ("deterministic", False, stage1() | stage2() | evaluation()),
         ("compile", True, stage1() | stage2()),
         ("workers", 2, stage1() | stage2()),
         (f"{STAGE2}.averaging", 0.5, stage2(**ONE)),
-        ("device", "cpu", stage1() | stage2() | runs("evaluation") | ESTIMATED),
+        ("device", "cpu", stage1() | stage2() | evaluation() | ESTIMATED),
     ],
 )
 def test_a_change_reaches_what_depends_on_it(load, raw, key, value, reached):
@@ -327,7 +331,7 @@ def test_listing_less_leaves_the_rest_alone(load, raw, key):
     [
         ("src/vdg/models/vdg.py", stage1() | stage2()),
         ("src/vdg/losses.py", stage1() | stage2()),
-        ("src/vdg/metrics/fid.py", runs("evaluation")),
+        ("src/vdg/metrics/fid.py", evaluation()),
         ("src/vdg/data/market1501.py", runs("download")),
         ("src/vdg/data/synthetic.py", runs("download")),
         ("src/vdg/paper.py", REPORT),

@@ -344,6 +344,9 @@ def resolve(params: Params) -> dict[str, dict]:
         files[f"{name}/pose-heatmaps.json"] = run("pose_heatmaps", {"poses": poses})
         evaluation = dataset.evaluation.model_dump() | hardware
         files[f"{name}/evaluation.json"] = run("evaluate", evaluation)
+        # the reference rows know no network, and none of its precision
+        references = {key: value for key, value in evaluation.items() if key != "precision"}
+        files[f"{name}/references.json"] = run("evaluate", references)
         for key in params.networks:
             network = params.network[key].model_dump()
             settings = {"network": network, "stage1": dataset.stage1.model_dump(), **training}

@@ -196,7 +196,7 @@ def _scorer(config: dict, data: Path, test: TestPairs, references: Path, real=No
 def references(config: dict, data: Path, output: Path) -> None:
     """Score the rows that need no network: real target, copy of the source, mean training image.
 
-    config: configs/<dataset>/evaluation.json. Writes to `output` one JSON and one CSV per row, and
+    config: configs/<dataset>/references.json. Writes to `output` one JSON and one CSV per row, and
     what the other rows need of the real targets.
     """
     device = _start(config)
