@@ -10,6 +10,13 @@ from vdg import cli, evaluation
 from vdg.files import read_arrays, read_json, write_arrays, write_json
 
 
+def halved(values: np.ndarray) -> np.ndarray:
+    """Single precision as half, where that can hold it: it ends at 65,504, a variance may not."""
+    if values.dtype == np.float32 and np.abs(values).max() <= np.finfo(np.float16).max:
+        return values.astype(np.float16)
+    return values
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True)
@@ -22,7 +29,7 @@ def main():
     config = read_json(f"configs/{args.dataset}/evaluation.json")
     data, references = Path("data") / args.dataset, Path("scores") / args.dataset / "references"
     arrays, meta = read_arrays(run)
-    small = {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in arrays.items()}
+    small = {name: halved(values) for name, values in arrays.items()}
     write_arrays(args.output, small, meta)
     with tempfile.TemporaryDirectory() as folder:
         # the shipped figures are those of the shipped weights

@@ -344,8 +344,8 @@ def _readings_of_vdg_w(report: DatasetReport) -> str:
     header = ["step", *(HEADINGS[m].format("") for m in metrics), "the paper's way"]
     scale = f" Of IS only the direction compares: ours is of {report.classifier}."
     return (
-        "### Which reading of VDG_w\n\nThe paper does not define its weighted row; these are"
-        f" readings of it, and the way in which its figures ({source}) moved."
+        "### Which reading of VDG_w\n\nThe paper does not define its weighted row. Our readings of"
+        f" it, beside the way in which its own figures ({source}) moved from VDG's."
         + (scale if report.suffix else "")
         + "\n\n"
         + _table(header, lines)

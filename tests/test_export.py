@@ -1,0 +1,32 @@
+"""The model that ships, and how it was packed."""
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from stages.export_model import halved
+from vdg.files import read_arrays
+from vdg.transfer import PRETRAINED
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (np.float32([0.1, -3]), np.float16),
+        (np.float32([0.1, -65504]), np.float16),
+        (np.float32([0.1, 172193.44]), np.float32),  # would be infinite
+        (np.int64([7]), np.int64),
+    ],
+)
+def test_precision_is_halved_where_the_range_allows(values, dtype):
+    packed = halved(values)
+    assert packed.dtype == dtype
+    np.testing.assert_allclose(packed, values, rtol=1e-3)
+
+
+def test_every_weight_that_ships_is_finite():
+    arrays, meta = read_arrays(ROOT / PRETRAINED)
+    assert meta["stage2"]
+    for name, values in arrays.items():
+        assert np.isfinite(values).all(), name
+    assert (ROOT / PRETRAINED).stat().st_size <= 12e6
