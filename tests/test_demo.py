@@ -139,8 +139,10 @@ def address(choices):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    told = server.stdout.readline()
-    assert f"http://127.0.0.1:{port}" in told, told + server.stdout.read()
+    told = []
+    while not told or f"http://127.0.0.1:{port}" not in told[-1]:
+        told.append(server.stdout.readline())
+        assert told[-1], "".join(told)  # it ended
     yield f"http://127.0.0.1:{port}"
     server.terminate()
     server.wait(30)

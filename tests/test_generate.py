@@ -170,8 +170,9 @@ def test_command_writes_result_strip_and_key_points(model, person, tmp_path):
         *("--pose", "walk@90", joints.replace("joints", "other"), "--output", tmp_path / "out.png"),
     )
     assert done.returncode == 1
-    assert "other.csv" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    device, error = done.stderr.splitlines()
+    assert device.startswith("device: auto, which is ")
+    assert "other.csv" in error
     assert not (tmp_path / "out.png").exists()
     done = generate(
         *("--model", model, "--source", tmp_path / "person.png", "--keypoints", joints),

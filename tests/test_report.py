@@ -150,8 +150,10 @@ def test_reading_says_where_is_is_above_real(make):
 
 def test_readings_of_vdg_w_are_set_beside_the_paper(make):
     variants = {"full": [np.full(PAIRS, 0.5)], "weighted": [np.full(PAIRS, 0.6)]}
+    variants["shared"] = [np.full(PAIRS, 0.5004)]  # too little to count
     reports, config = make(variants, "market1501")
     text = report.markdown(reports, config, pictures=False).split("### Which reading")[1]
+    assert line(text, "shared − full").endswith("| 0 of 4 |")
     assert line(text, "VDG_w − VDG, published").startswith("| VDG_w − VDG, published | +0.028 |")
     # SSIM and mask-SSIM rise as the paper's do, both IS stay where its fell
     assert line(text, "weighted − full").endswith("| +0.100 | +0.00 | +0.100 | +0.00 | 2 of 4 |")

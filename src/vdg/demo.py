@@ -16,6 +16,7 @@ from vdg.data.synthetic import NAMED_POSES, render
 from vdg.errors import InputError
 from vdg.figures import COLOURS, enlarge
 from vdg.pose import SKELETON, TORSO
+from vdg.runtime import select_device
 from vdg.transfer import PoseTransfer, letter_box, named_pose, open_picture, require_torso
 
 SHOWN_HEIGHT = 384  # pixels of the pictures on the page
@@ -157,7 +158,8 @@ class Studio:
 
     def __init__(self, choices: dict[str, Path], device: str, estimate: bool):
         self.choices, self.estimate = choices, estimate
-        self.model = functools.cache(lambda name: PoseTransfer.load(choices[name], device))
+        chosen = str(select_device(device))
+        self.model = functools.cache(lambda name: PoseTransfer.load(choices[name], chosen))
         self.people = [_bundled(identity) for identity in IDENTITIES]
 
     def person(self, index: int, model: str):

@@ -338,8 +338,9 @@ def _readings_of_vdg_w(report: DatasetReport) -> str:
     lines = [["VDG_w − VDG, published", *(f"{moved:+.3f}" for moved in published.values()), ""]]
     for name in known:
         moved = _moved(report, "full", name)
-        agree = sum(moved[m] * published[m] > 0 for m in metrics)
         cells = [f"{moved[m]:+.{DIGITS.get(m, 3)}f}" for m in metrics]
+        # what is printed as zero went neither way
+        agree = sum(float(c) * published[m] > 0 for c, m in zip(cells, metrics, strict=True))
         lines.append([f"{name} − full", *cells, f"{agree} of {len(metrics)}"])
     header = ["step", *(HEADINGS[m].format("") for m in metrics), "the paper's way"]
     scale = f" Of IS only the direction compares: ours is of {report.classifier}."
