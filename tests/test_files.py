@@ -127,7 +127,18 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [folder]
 
 
-@pytest.mark.parametrize("error", [InputError("bad input"), KeyboardInterrupt()])
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(InputError, match=r"cannot write .*folder: Not a directory"),
+        files.replacing_folder(tmp_path / "file" / "folder"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    "error", [InputError("bad input"), KeyboardInterrupt(), PermissionError("of an input")]
+)
 def test_a_folder_survives_what_comes_to_nothing(tmp_path, error):
     folder = tmp_path / "folder"
     folder.mkdir()
