@@ -6,6 +6,7 @@ Source: slides of Lakhal, Lanz, Cavallaro, ECCV 2018 workshops; what they leave 
 README, "What the paper does not say".
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -30,8 +31,18 @@ def mask_ssim(I_hat: Tensor, I_b: Tensor, M_b: Tensor, w: float = 1.0) -> Tensor
     to the adversary alone, which draws what it likes there.
     """
     weight = 1 + w * M_b
-    x, y = (F.pad((image + 1) / 2 * weight, (5, 5, 5, 5), mode="reflect") for image in (I_hat, I_b))
+    x, y = (_mirror_edges((image + 1) / 2 * weight, margin=5) for image in (I_hat, I_b))
     return 1 - ssim(x, y, data_range=1 + w).mean()
+
+
+def _mirror_edges(images: Tensor, margin: int) -> Tensor:
+    """As F.pad's "reflect", whose gradient on CUDA is not deterministic."""
+    for axis in (-1, -2):
+        length = images.shape[axis]
+        first = images.narrow(axis, 1, margin).flip(axis)
+        last = images.narrow(axis, length - margin - 1, margin).flip(axis)
+        images = torch.cat([first, images, last], axis)
+    return images
 
 
 class ImageLoss:

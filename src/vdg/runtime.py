@@ -74,8 +74,6 @@ def provenance(device: torch.device, config: dict) -> dict[str, str]:
     versions = f"torch {torch.__version__}, Python {sys.version.split()[0]}"
     mode = config["precision"]
     mode += ", deterministic" if config["deterministic"] else ", not deterministic"
-    if config["deterministic"] and device.type == "cuda":
-        mode += " where torch can be"  # mirrored edges in L_SSIM have a gradient that it cannot
     mode += ", compiled" if config.get("compile") else ""
     mode += f", {distributed.world()} processes" if distributed.world() > 1 else ""
     return {"device": name, "mode": mode, "versions": versions}
