@@ -87,7 +87,7 @@ def drawn_data(tmp_path_factory) -> Path:
 def stage1_config() -> dict:
     """configs/<dataset>/stage1-vdg.json of a training on `drawn_data`."""
     shape = {"width": 4, "widest": 8, "depth": 2}
-    settings = {"steps": 20, "batch_size": 4, "learning_rate": 1e-4, "flip": True}
+    settings = {"steps": 20, "batch_size": 4, "learning_rate": 1e-4, "decay": 0.5, "flip": True}
     return {
         "network": {"system": "vdg", "shared_encoders": False},
         "stage1": shape | settings,

@@ -82,6 +82,7 @@ class Stage1(Section):
     steps: Count
     batch_size: Count
     learning_rate: Rate
+    decay: Share
     flip: bool
 
 

@@ -116,6 +116,7 @@ def _run(
         batch_at,
         steps=settings["steps"],
         scratch=scratch,
+        decay=settings["decay"],
         device=device,
         precision=config["precision"],
         compiled=config["compile"],
