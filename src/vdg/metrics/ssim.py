@@ -13,7 +13,7 @@ import torch
 from vdg.errors import InputError
 
 # On a CPU the sums run over tiles and stacks of images that stay in a core's cache.
-TILE = 64  # window positions per side; longer products would mostly meet the band's zeros
+TILE = 256  # bytes of window positions per side; longer products would mostly meet the band's zeros
 STACK = 2**20  # bytes
 
 
@@ -63,7 +63,8 @@ def ssim(
         dtype = torch.int32  # sums of whole numbers are exact
     data_range = torch.ones(len(x), dtype=total.dtype, device=x.device) * data_range
     with torch.autocast(x.device.type, enabled=False):  # bfloat16 cannot hold E[p^2] - E[p]^2
-        for i, j in itertools.product(_tiles(height, size), _tiles(width, size)):
+        tile = TILE // dtype.itemsize
+        for i, j in itertools.product(_tiles(height, size, tile), _tiles(width, size, tile)):
             a, b = x[..., i, j].to(dtype), y[..., i, j].to(dtype)
             step = len(a) if a.is_cuda else max(1, STACK // a[0].nbytes)
             stacks = zip(a.split(step), b.split(step), data_range.split(step), strict=True)
@@ -126,10 +127,10 @@ def _smooth(z, window):
     return down.mT @ (z @ across)
 
 
-def _tiles(length, size):
+def _tiles(length, size, tile):
     """Overlapping slices of an axis that hold each position of the window exactly once."""
     positions = length - size + 1
-    count = -(-positions // TILE)
+    count = -(-positions // tile)
     bounds = [positions * i // count for i in range(count + 1)]
     return [slice(i, j + size - 1) for i, j in itertools.pairwise(bounds)]
 
