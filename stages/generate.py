@@ -42,7 +42,7 @@ def main():
     add("--output", type=Path, default=Path("posed.png"), metavar="PNG")
     add("--device", type=cli.device, default="auto", help="auto, cpu, cuda, cuda:1, mps")
     args = parser.parse_args()
-    if args.turntable and (len(args.pose) > 1 or args.turntable < 2):
+    if args.turntable is not None and (len(args.pose) > 1 or args.turntable < 2):
         parser.error("--turntable takes one named pose, and two views or more")
     if (args.person or 0) < 0:
         parser.error("--person counts from 0")

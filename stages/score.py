@@ -31,7 +31,9 @@ def main():
         default="efficientnet-lite0",
         help="of IS and FID (default: %(default)s, an offline stand-in)",
     )
-    parser.add_argument("--crop-width", type=int, help="SSIM a second time of the middle columns")
+    parser.add_argument(
+        "--crop-width", type=int, metavar="N", help="SSIM a second time of the N middle columns"
+    )
     parser.add_argument("--device", type=cli.device, default="auto")
     parser.add_argument("--name", default="scored", help="of the row that is printed")
     parser.add_argument("--output", type=Path, metavar="DIR", help="for scores.json and scores.csv")
@@ -48,6 +50,11 @@ def main():
     else:
         generated, targets = map(folders.read_folder, (args.generated, args.target))
     names, generated_images, target_images = folders.stack(generated, targets)
+    width = target_images.shape[2]
+    if args.crop_width is not None and not 11 <= args.crop_width <= width:
+        raise InputError(
+            f"--crop-width {args.crop_width}: must be from 11, SSIM's window, to the width, {width}"
+        )
     drawn = None
     if args.masks:
         drawn = folders.read_masks(args.masks, targets)
@@ -63,13 +70,14 @@ def main():
 
     scorer = evaluation.Scorer(target_images, drawn, classifier, args.crop_width)
     figures, table = scorer(generated_images)
-    print(report.score_table(args.name, figures, classifier.name if classifier else None))
+    label = classifier.name if classifier else None
+    print(report.score_table(args.name, figures, label))
     if drawn is not None:
         floor = evaluation.noise_floor(drawn[: evaluation.FLOOR_MASKS])
         print(f"mask-SSIM begins at {floor:.3f}, noise against noise")
     if args.output:
         table.insert(0, "name", names)
-        about = {"metrics": figures, "pairs": len(names), "classifier": args.classifier}
+        about = {"metrics": figures, "pairs": len(names), "classifier": label}
         write_json(args.output / "scores.json", about)
         text = table.to_csv(index=False, float_format="%.6f")
         write_bytes(args.output / "scores.csv", text.encode())

@@ -159,6 +159,13 @@ def test_renderer_draws_one_shape(load):
     assert "twice as high as wide" in text
 
 
+@pytest.mark.parametrize("name", ["stage1", "stage1-vdg", "real", "mean-image"])
+def test_a_variant_has_no_name_of_another_row(load, name):
+    section = {"network": "vdg", "terms": "l1", "about": "of ours"}
+    text = message(load, f"variant.{name}", section)
+    assert text.startswith(f"params.yaml: variant.{name}: the table has a row of that name")
+
+
 @pytest.mark.parametrize("variant", ["l1", "mask-l1"])
 def test_alpha_needs_two_terms_to_weigh(load, variant):
     text = message(load, f"variant.{variant}.alpha", 0.5)
@@ -278,7 +285,6 @@ def evaluation(**where):
 
 ONE = {"datasets": ["synthetic"]}
 REPORT = {"report.json"}
-ESTIMATED = runs("pose-heatmaps", datasets=["market1501-holdout"])  # where key points are not given
 
 
 @pytest.mark.parametrize(
@@ -309,7 +315,7 @@ ESTIMATED = runs("pose-heatmaps", datasets=["market1501-holdout"])  # where key 
         ("compile", True, stage1() | stage2()),
         ("workers", 2, stage1() | stage2()),
         (f"{STAGE2}.averaging", 0.5, stage2(**ONE)),
-        ("device", "cpu", stage1() | stage2() | evaluation() | ESTIMATED),
+        ("device", "cpu", stage1() | stage2() | evaluation()),
     ],
 )
 def test_a_change_reaches_what_depends_on_it(load, raw, key, value, reached):
@@ -317,6 +323,21 @@ def test_a_change_reaches_what_depends_on_it(load, raw, key, value, reached):
     before, after = config.resolve(load()), config.resolve(load(key, value))
     assert before.keys() == after.keys()
     assert {name for name in before if before[name] != after[name]} == reached
+
+
+@pytest.mark.parametrize(
+    ("dataset", "part", "reached"),
+    [
+        ("market1501", "test", True),
+        ("market1501-holdout", "train", True),
+        ("market1501-holdout", "test", False),  # a part that a hold-out does not look at
+    ],
+)
+def test_poses_depend_on_the_device_where_they_are_estimated(load, raw, dataset, part, reached):
+    raw["dataset"][dataset]["source"]["annotations"][part] = None
+    before, after = (config.resolve(load("device", device)) for device in ("cpu", "auto"))
+    name = f"{dataset}/pose-heatmaps.json"
+    assert (before[name] != after[name]) is reached
 
 
 @pytest.mark.parametrize("key", ["datasets", "networks", "variants"])
@@ -331,7 +352,7 @@ def test_listing_less_leaves_the_rest_alone(load, raw, key):
 @pytest.mark.parametrize(
     ("file", "reached"),
     [
-        ("src/vdg/models/vdg.py", stage1() | stage2()),
+        ("src/vdg/models/vdg.py", stage1() | stage2() | runs("evaluation")),
         ("src/vdg/losses.py", stage1() | stage2()),
         ("src/vdg/metrics/fid.py", evaluation()),
         ("src/vdg/data/market1501.py", runs("download")),

@@ -237,6 +237,19 @@ def test_missing_archive_says_where_to_get_it(repository):
     assert stages_run(result.stdout) == ["resolve", "download@market1501"]
 
 
+def test_a_stage_by_hand_before_the_one_it_needs(tmp_path):
+    for folder in ("src", "stages"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    (tmp_path / "configs/synthetic").mkdir(parents=True)
+    (tmp_path / "configs/synthetic/network-full.json").write_text('{"network": "vdg"}')
+    arguments = ("--dataset", "synthetic", "--variant", "full", "--seed", "0")
+    command = (sys.executable, "-m", "stages.assign_stage1", *arguments)
+    result = run(tmp_path, *command, check=False)
+    assert result.returncode == 1
+    missing = "models/synthetic/stage1-0/vdg/model.safetensors is missing: run the stage"
+    assert missing in result.stderr
+
+
 def test_missing_inception_weights_stop_evaluation_before_it_generates(repository):
     set_params(repository, {"dataset.synthetic.evaluation.classifier": "inception-2015"})
     result = dvc(repository, "repro", check=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vdg import report, results
+from vdg import paper, report, results
 from vdg.files import write_json
 
 PAIRS = 200
@@ -48,6 +48,7 @@ def make(tmp_path):
             for name, values in variants.items():
                 write_scores(folder / f"{name}-{seed}", "scores", values[seed], 90.0, 0.9)
         settings = {"split": split, "reader": reader, "height": 64, "width": 32}
+        settings["published"] = reader if reader in paper.COLUMNS else None
         config = {
             "datasets": {"data": settings},
             "networks": ["vdg"],
@@ -111,6 +112,22 @@ def test_a_sweep_is_compared_with_full_alone(make):
     compared = re.findall(r"^\| (\S+) − (\S+) \|", text, re.MULTILINE)
     assert {base for _, base in compared} == {"full"}
     assert {row for row, _ in compared} == {"stage1", *names} - {"full"}
+
+
+def test_published_rows_stand_beside_the_papers_data_sets_alone(make, tmp_path):
+    reports, config = make({"full": [np.full(PAIRS, 0.5)]}, "market1501")
+    assert reports[0].of_kind("paper")
+    config["datasets"]["data"]["published"] = None  # another data set in that layout
+    reports = results.collect(config, tmp_path)
+    assert not reports[0].of_kind("paper")
+    assert "Difference to the paper" not in report.markdown(reports, config)
+
+
+@pytest.mark.parametrize("width", [11, 176])
+def test_a_crop_has_a_column_of_its_width(width):
+    text = report.score_table("theirs", {"ssim": 0.5, f"ssim_{width}": 0.25}, None)
+    assert f"SSIM (middle {width} columns)" in text
+    assert "0.250" in text
 
 
 def test_text_to_keep_shows_no_picture(make):

@@ -97,6 +97,15 @@ def expected(generated, targets, mask=None):
     ]
 
 
+@pytest.mark.parametrize("width", [0, 10, 17])
+def test_a_crop_that_is_no_crop(score, folders, width):
+    generated, target = folders
+    crop = ("--crop-width", str(width), "--classifier", "none")
+    done = score("--generated", generated, "--target", target, *crop)
+    assert done.returncode == 1
+    assert f"--crop-width {width}: must be from 11, SSIM's window, to the width, 16" in done.stderr
+
+
 def test_agrees_with_scikit_image(score, pictures, folders, tmp_path):
     output = tmp_path / "out"
     done = score(

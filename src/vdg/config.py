@@ -25,6 +25,7 @@ CODE = Path(__file__).parent
 HARDWARE = ("device", "precision", "deterministic")
 READERS = ("data", "read")
 SYSTEMS = ("models", "build_stage1")
+ROWS = ("real", "copy-source", "mean-image")
 
 
 def _to_float(value: Any) -> Any:
@@ -117,6 +118,7 @@ Source = Annotated[
 
 
 class Dataset(Section):
+    published: Literal["market1501", "deepfashion"] | None = None
     height: Annotated[int, Field(ge=16)]
     width: Annotated[int, Field(ge=16)]
     source: Source
@@ -283,6 +285,12 @@ def _check_together(params: Params) -> None:
         listed = getattr(params, key)
         if len(set(listed)) < len(listed):
             raise InputError(f"params.yaml: {key} = {listed}: names one twice; list each once")
+    for name in params.variant:
+        if name.startswith("stage1") or name in ROWS:
+            raise InputError(
+                f"params.yaml: variant.{name}: the table has a row of that name already; choose one"
+                f" that does not begin with stage1 and is none of {', '.join(ROWS)}"
+            )
     for name in params.variants:
         network = params.variant[name].network
         if network not in params.networks:
@@ -338,13 +346,16 @@ def resolve(params: Params) -> dict[str, dict]:
         source = dataset.source.model_dump()
         reader = f"vdg.data.{source['reader']}"
         files[f"{name}/download.json"] = run("download", size | {"source": source}, reader)
-        # published key points are read, others estimated on a device
-        estimated = None in source.get("annotations", {}).values()
+        # published key points are read, others estimated on a device; a hold-out has one part
+        annotations = source.get("annotations", {})
+        parts = ["train"] if dataset.poses.split == "hold-out" else ["train", "test"]
+        estimated = any(annotations.get(part, "") is None for part in parts)
         device = params.device if estimated else "cpu"
         poses = dataset.poses.model_dump() | {"device": device}
         files[f"{name}/pose-heatmaps.json"] = run("pose_heatmaps", {"poses": poses})
         evaluation = dataset.evaluation.model_dump() | hardware
-        files[f"{name}/evaluation.json"] = run("evaluate", evaluation)
+        systems = {f"vdg.models.{params.network[key].system}" for key in params.networks}
+        files[f"{name}/evaluation.json"] = run("evaluate", evaluation, *sorted(systems))
         # the reference rows know no network, and none of its precision
         references = {key: value for key, value in evaluation.items() if key != "precision"}
         files[f"{name}/references.json"] = run("evaluate", references)
@@ -370,6 +381,7 @@ def resolve(params: Params) -> dict[str, dict]:
             name: {
                 "split": params.dataset[name].poses.split,
                 "reader": params.dataset[name].source.reader,
+                "published": params.dataset[name].published,
                 "height": params.dataset[name].height,
                 "width": params.dataset[name].width,
             }

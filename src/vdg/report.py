@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,6 @@ HEADINGS = {
     "ssim_pg2": "SSIM (PG²)",
     "mask_ssim_pg2": "mask-SSIM (PG²)",
     "ssim_def_gan_script": "SSIM (Def-GAN script)",
-    "ssim_176": "SSIM (middle 176 columns)",
 }
 BEFORE, AFTER = ("source", "pose"), ("target",)  # of what is generated, in a row of a grid
 EXTREMES = ("best", "median", "worst")  # as `vdg.evaluation.extremes` orders them
@@ -168,10 +169,11 @@ def main_table(report: DatasetReport) -> str:
 def score_table(name: str, figures: dict[str, float], classifier: str | None) -> str:
     """One row, of another system's pictures, with the columns of the main table that it has."""
     suffix = next((m.removeprefix("fid") for m in figures if m.startswith("fid")), "")
-    keys = {m: m + suffix if m in CLASSIFIED else m for m in HEADINGS}
+    headings = _headings(figures)
+    keys = {m: m + suffix if m in CLASSIFIED else m for m in headings}
     keys = {m: key for m, key in keys.items() if key in figures}
     label = f" ({classifier})" if suffix else ""
-    header = ["row", "kind", *(HEADINGS[m].format(label) for m in keys)]
+    header = ["row", "kind", *(headings[m].format(label) for m in keys)]
     return _table(header, [[name, "scored", *(_number([figures[k]], m) for m, k in keys.items())]])
 
 
@@ -188,9 +190,8 @@ def _dataset_text(report: DatasetReport, config: dict, pictures: bool) -> str:
         )
     if split == "hold-out":
         text.write(
-            "> **Hold-out:** the test identities were held out of the training part, because this"
-            " copy of the data set has no test pictures.\n> Near the published protocol, not equal"
-            " to it.\n\n"
+            "> **Hold-out:** the test identities were held out of the training part. Near a"
+            " published protocol, not equal to it.\n\n"
         )
     if report.suffix:
         text.write(
@@ -237,7 +238,7 @@ def _pictures_text(report: DatasetReport, seed: int) -> str:
         "extremes": "The best, the median and the worst pair of each row of ours by mask-SSIM; from"
         f" top to bottom {rows}.",
         "losses": "Losses against steps, and SSIM and mask-SSIM of 64 test pairs as training went"
-        " on. Nothing was chosen by them.",
+        " on. No checkpoint was chosen by them.",
         "ssim-sharpness": "SSIM against sharpness: what is sharp and wrong loses SSIM, what is"
         " blurred gains it.",
         "ssim-is": "SSIM against IS, ours and the published.",
@@ -251,13 +252,13 @@ def _differences(report: DatasetReport) -> str:
     ours = {row.name: row for row in report.of_kind("ours")}
     metrics = [
         m
-        for m in paper.COLUMNS[report.settings["reader"]]
+        for m in paper.COLUMNS[report.settings["published"]]
         if not (report.suffix and m in CLASSIFIED)
     ]
     lines = []
     for variant, published in paper.VARIANTS.items():
         if variant in ours:
-            row = paper.row(published, report.settings["reader"])
+            row = paper.row(published, report.settings["published"])
             gaps = [f"{np.mean(ours[variant].figures[m]) - row[m]:+.3f}" for m in metrics]
             lines.append([variant, published, *gaps])
     return _table(["ours", "published", *(_heading(m, report) for m in metrics)], lines)
@@ -314,8 +315,7 @@ def _steps(report: DatasetReport) -> str:
 
 def _published_for(report: DatasetReport) -> str:
     """The data set whose published figures stand beside ours: its own, if the paper has it."""
-    reader = report.settings["reader"]
-    return reader if reader in paper.COLUMNS else "market1501"
+    return report.settings["published"] or "market1501"
 
 
 def _moved(report: DatasetReport, one: str, other: str) -> dict[str, float]:
@@ -454,10 +454,11 @@ def _by_group(report: DatasetReport, label: str, groups: dict[str, np.ndarray], 
 
 def _other_settings(report: DatasetReport) -> str:
     known = report.of_kind("reference")[0].figures
-    metrics = [m for m in HEADINGS if m in known and m not in report.main]
+    headings = _headings(known)
+    metrics = [m for m in headings if m in known and m not in report.main]
     rows = report.of_kind("reference") + report.of_kind("ours")
     lines = [[row.name, *(_number(row.figures[m], m) for m in metrics)] for row in rows]
-    return _table(["row", *(HEADINGS[m] for m in metrics)], lines) + (
+    return _table(["row", *(headings[m] for m in metrics)], lines) + (
         "\nThe main column is Def-GAN's setting (Gaussian window, σ 1.5, population covariance)"
         " with the data range fixed at 255; Def-GAN's script takes that of the generated image."
         " PG²'s setting is a 7×7 uniform window with sample covariance.\n"
@@ -503,6 +504,12 @@ def _published_text() -> str:
         " first four columns Market-1501. The paper's scoring script is not public, so which"
         " setting of SSIM it used cannot be proven.\n\n" + _table(header, lines)
     )
+
+
+def _headings(figures: Iterable[str]) -> dict[str, str]:
+    """HEADINGS, and one for the crop's SSIM where it is among the figures."""
+    crops = (m.removeprefix("ssim_") for m in figures if re.fullmatch(r"ssim_\d+", m))
+    return HEADINGS | {f"ssim_{width}": f"SSIM (middle {width} columns)" for width in crops}
 
 
 def _heading(metric: str, report: DatasetReport) -> str:

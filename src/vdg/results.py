@@ -75,9 +75,9 @@ def collect(config: dict, scores: Path) -> list[DatasetReport]:
 def _dataset(name: str, config: dict, scores: Path) -> DatasetReport:
     settings = config["datasets"][name]
     rows = []
-    if settings["reader"] in paper.COLUMNS:
+    if settings["published"]:
         for system in paper.TABLE:
-            published = paper.row(system, settings["reader"])
+            published = paper.row(system, settings["published"])
             rows.append(Row(system, "paper", {m: [v] for m, v in published.items()}))
     for reference in REFERENCES:
         rows.append(_row(reference, "reference", [scores / "references" / f"{reference}.json"]))
