@@ -199,6 +199,17 @@ def test_turntable_is_an_animation(model, person, tmp_path):
     assert "images/s" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "arguments", [("stand", "--turntable", 0), ("stand", "walk", "--turntable", 6)]
+)
+def test_a_turntable_turns_one_pose_through_views(model, tmp_path, arguments):
+    output = tmp_path / "turn.png"
+    done = generate("--model", model, "--source", "x", "--output", output, "--pose", *arguments)
+    assert done.returncode == 2
+    assert "--turntable takes one named pose, and two views or more" in done.stderr
+    assert not output.exists()
+
+
 def whole(person, shift=0):
     """Joints of a rendered person, moved to the right."""
     return np.where(person.keypoints >= 0, person.keypoints + np.array([0, shift]), -1)
