@@ -9,7 +9,7 @@ from vdg.files import read_json
 def main():
     args = cli.arguments(__doc__, "dataset", "network", "seed")
     config = read_json(f"configs/{args.dataset}/stage1-{args.network}.json")
-    distributed.relaunch(config["workers"])
+    distributed.relaunch(config["workers"], config["device"])
     outputs = experiment.Outputs.of(
         Path(f"models/{args.dataset}/stage1-{args.seed}/{args.network}"),
         losses=Path(f"losses/{args.dataset}/stage1-{args.network}-{args.seed}.csv"),

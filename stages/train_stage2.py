@@ -9,7 +9,7 @@ from vdg.files import read_json
 def main():
     args = cli.arguments(__doc__, "dataset", "variant", "seed")
     config = read_json(f"configs/{args.dataset}/stage2-{args.variant}.json")
-    distributed.relaunch(config["workers"])
+    distributed.relaunch(config["workers"], config["device"])
     run = f"{args.dataset}/{args.variant}-{args.seed}"
     outputs = experiment.Outputs.of(Path("models") / run, losses=Path(f"losses/{run}.csv"))
     stage1 = Path("models") / run / "stage1.safetensors"

@@ -91,6 +91,12 @@ def test_everything_switched_on_is_valid(load, raw):
         (f"{SOURCE}.sha256", "abc", "'abc'", "[0-9a-f]{64}"),
         (f"{SOURCE}.sha256", "A" * 64, "'AAAA", "[0-9a-f]{64}"),
         (f"{SOURCE}.reader", "nowhere", "'nowhere'", "no such file in src/vdg/data/"),
+        (
+            "dataset.synthetic.source.reader",
+            "syntetic",
+            "'syntetic'",
+            "allowed: deepfashion, market1501",
+        ),
         ("network.vdg.system", "nowhere", "'nowhere'", "no such file in src/vdg/models/"),
         ("variant.full.mask_weight", -1, "-1", "greater than or equal to 0"),
         ("variant.full.alpha", 1.5, "1.5", "less than or equal to 1"),

@@ -139,3 +139,17 @@ def test_a_batch_that_does_not_divide(monkeypatch):
     monkeypatch.setattr(distributed, "world", lambda: 3)
     with pytest.raises(InputError, match="a batch of 4 does not divide by 3"):
         distributed.share(torch.zeros(4, 1))
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "message"),
+    [
+        ("cuda:1", 2, "device must be auto, cpu or cuda, not 'cuda:1'"),
+        ("mps", 0, "device must be auto, cpu or cuda, not 'mps'"),
+        ("auto", 1, "workers = 2 take a GPU each, and there are 1 here"),
+    ],
+)
+def test_more_workers_than_the_device_has_room_for(monkeypatch, device, gpus, message):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    with pytest.raises(InputError, match=message):
+        distributed.relaunch(2, device)

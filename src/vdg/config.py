@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,8 +24,6 @@ from vdg.errors import InputError
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 CODE = Path(__file__).parent
 HARDWARE = ("device", "precision", "deterministic")
-READERS = ("data", "read")
-SYSTEMS = ("models", "build_stage1")
 ROWS = ("real", "copy-source", "mean-image")
 
 
@@ -45,6 +44,23 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Names = Annotated[list[Annotated[str, Field(pattern=NAME)]], Field(min_length=1)]
 
 
+def _module_of(folder: str, function: str) -> AfterValidator:
+    """The name must be that of a module in the folder that defines the function."""
+
+    def check(name: str) -> str:
+        files = sorted((CODE / folder).glob("*.py"))
+        known = [file.stem for file in files if f"\ndef {function}(" in file.read_text()]
+        if name not in known:
+            raise ValueError(f"no such file in src/vdg/{folder}/; allowed: {', '.join(known)}")
+        return name
+
+    return AfterValidator(check)
+
+
+Reader = Annotated[str, _module_of("data", "read")]
+System = Annotated[str, _module_of("models", "build_stage1")]
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -63,7 +79,7 @@ class Annotations(Section):
 
 
 class ArchiveSource(Section):
-    reader: Annotated[str, Field(pattern=NAME)]
+    reader: Reader
     archive: str
     url: str | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -156,7 +172,7 @@ class Dataset(Section):
 
 
 class Network(Section):
-    system: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    system: System
     shared_encoders: bool = False
 
 
@@ -306,25 +322,6 @@ def _check_together(params: Params) -> None:
                     f"params.yaml: workers = {params.workers}: must divide "
                     f"dataset.{name}.{stage}.batch_size = {size}"
                 )
-    named = [
-        (f"dataset.{name}.source.reader", READERS, dataset.source.reader)
-        for name, dataset in params.dataset.items()
-        if isinstance(dataset.source, ArchiveSource)
-    ]
-    named += [(f"network.{k}.system", SYSTEMS, n.system) for k, n in params.network.items()]
-    for key, (folder, function), name in named:
-        known = _modules(folder, function)
-        if name not in known:
-            raise InputError(
-                f"params.yaml: {key} = {name!r}: no such file in src/vdg/{folder}/; "
-                f"allowed: {', '.join(known)}"
-            )
-
-
-def _modules(folder: str, function: str) -> list[str]:
-    """The modules of a folder that define a function: the readers, or the systems."""
-    files = sorted((CODE / folder).glob("*.py"))
-    return [file.stem for file in files if f"\ndef {function}(" in file.read_text()]
 
 
 def resolve(params: Params) -> dict[str, dict]:

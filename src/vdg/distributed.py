@@ -21,14 +21,23 @@ PATIENCE = datetime.timedelta(minutes=10)
 """How long a process waits for the others before it takes them for dead."""
 
 
-def relaunch(workers: int) -> None:
+def relaunch(workers: int, device: str) -> None:
     """Let torchrun start `workers` processes of this one's kind, unless this is one of them.
 
     Does not return then: the exit status is torchrun's, or the conventional one of a signal, which
     the workers receive and answer with a checkpoint.
+    Raises InputError for a device, as in params.yaml, that has no room for so many.
     """
     if workers == 1 or "RANK" in os.environ:
         return
+    if device not in ("auto", "cpu", "cuda"):
+        raise InputError(
+            f"workers = {workers} take a GPU each, or share the CPU: device must be auto, cpu or "
+            f"cuda, not {device!r}; CUDA_VISIBLE_DEVICES chooses among GPUs"
+        )
+    gpus = torch.cuda.device_count()
+    if device != "cpu" and 0 < gpus < workers:
+        raise InputError(f"workers = {workers} take a GPU each, and there are {gpus} here")
     module = sys.modules["__main__"].__spec__.name
     launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={workers}"]
     # a session of its own, or Ctrl-C would reach the workers twice

@@ -18,7 +18,7 @@ from vdg.tasks import Reconstruction, Refinement
 from vdg.training import Task, clean_up, train, write_losses
 
 PREVIEW_PAIRS = 6
-WATCHED_PAIRS = 64  # of the test, measured as training goes; nothing is chosen by them
+WATCHED_PAIRS = 64  # of the test, measured as training goes; no checkpoint is chosen by them
 
 
 @dataclass

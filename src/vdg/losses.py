@@ -48,8 +48,9 @@ def _mirror_edges(images: Tensor, margin: int) -> Tensor:
 class ImageLoss:
     """L_img of one variant: a weighted sum of reconstruction terms.
 
-    `l1` is VDG^L1. `masked` is alpha L_SSIM^mask + (1 - alpha) L_1^mask with the mask entering as
-    (1 + w M_b): alpha = 0 gives VDG^mask-L1, w = 1 the full VDG, w != 1 the weighted one.
+    `l1` is VDG^L1. `mask-l1` and `mask-l1+mask-ssim` are alpha L_SSIM^mask + (1 - alpha) L_1^mask
+    with the mask entering as (1 + w M_b): alpha = 0, as in the first, gives VDG^mask-L1, w = 1 the
+    full VDG, w != 1 the weighted one.
     """
 
     def __init__(self, terms: str, alpha: float = 0.0, mask_weight: float = 1.0):

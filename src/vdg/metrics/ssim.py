@@ -12,9 +12,11 @@ import torch
 
 from vdg.errors import InputError
 
-# On a CPU the sums run over tiles and stacks of images that stay in a core's cache.
-TILE = 256  # bytes of window positions per side; longer products would mostly meet the band's zeros
-STACK = 2**20  # bytes
+# On a CPU the sums run over parts that stay in a core's cache: stacks of so many numbers.
+STACK = 2**20
+# Positions per product with a band, in bytes with a gradient, in numbers without; longer products
+# would mostly meet the band's zeros.
+TILE, BLOCK = 256, 16
 
 
 def _gaussian(sigma: float, radius: int) -> torch.Tensor:
@@ -22,10 +24,10 @@ def _gaussian(sigma: float, radius: int) -> torch.Tensor:
     return taps / taps.sum()
 
 
-# name: taps of the separable window, factor on its covariances
+# name: taps of the separable window, their sum over both axes, factor on the covariances
 WINDOWS = {
-    "gaussian": (_gaussian(1.5, 5), 1.0),  # Def-GAN's setting: population covariance
-    "uniform": (torch.full((7,), 1 / 7, dtype=torch.float64), 49 / 48),  # PG2's: sample covariance
+    "gaussian": (_gaussian(1.5, 5), 1, 1.0),  # Def-GAN's setting: population covariance
+    "uniform": (torch.ones(7, dtype=torch.float64), 49, 49 / 48),  # PG2's: sample covariance
 }
 
 
@@ -40,7 +42,7 @@ def ssim(
     data_range: largest minus smallest possible value, a number or one per image (N,). Def-GAN's
         script takes the range of the generated image; a range of 0 can give nan, as it does there.
 
-    Returns (N,). Integer images are compared in float64, as scikit-image does (bytes under the
+    Returns (N,). Integer images are filtered in float64, as scikit-image does (bytes under the
     uniform window in whole numbers, which lose nothing), floating-point ones in their own precision
     but at least float32 (keep TF32 matrix products off, torch's default: SSIM subtracts squares of
     nearly equal size).
@@ -58,19 +60,11 @@ def ssim(
     dtype = torch.promote_types(torch.result_type(x, y), torch.float32)
     if not (x.is_floating_point() or y.is_floating_point()):
         dtype = torch.float64
-    total = torch.zeros(len(x), dtype=dtype, device=x.device)
-    if window == "uniform" and x.dtype == y.dtype == torch.uint8:
-        dtype = torch.int32  # sums of whole numbers are exact
-    data_range = torch.ones(len(x), dtype=total.dtype, device=x.device) * data_range
+    data_range = torch.ones(len(x), dtype=dtype, device=x.device) * data_range
+    total = _total_of_bytes if x.dtype == y.dtype == torch.uint8 else _total
     with torch.autocast(x.device.type, enabled=False):  # bfloat16 cannot hold E[p^2] - E[p]^2
-        tile = TILE // dtype.itemsize
-        for i, j in itertools.product(_tiles(height, size, tile), _tiles(width, size, tile)):
-            a, b = x[..., i, j].to(dtype), y[..., i, j].to(dtype)
-            step = len(a) if a.is_cuda else max(1, STACK // a[0].nbytes)
-            stacks = zip(a.split(step), b.split(step), data_range.split(step), strict=True)
-            sums = [_ssim_map(*stack, window).sum((2, 3)).mean(1) for stack in stacks]
-            total = total + torch.cat(sums)
-    return total / ((height - size + 1) * (width - size + 1))
+        sums = total(x, y, data_range, window)
+    return sums / ((height - size + 1) * (width - size + 1))
 
 
 def mask_ssim(x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor, **settings) -> torch.Tensor:
@@ -83,52 +77,90 @@ def mask_ssim(x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor, **settings) 
     return ssim(x * body, y * body, **settings)
 
 
-def _ssim_map(x, y, data_range, window):
-    # With p = x + y and q = x - y both factors of SSIM are (P - Q + C) / (P + Q + C), which takes
-    # four filtered maps instead of five, and loses no digits where x and y are alike.
-    mu_p2, var_p, scale = _moments(x + y, window)
-    mu_q2, var_q, _ = _moments(x - y, window)
-    C1, C2 = (2 * scale * (K * data_range.view(-1, 1, 1, 1)) ** 2 for K in (0.01, 0.03))
-    mu_p2 += C1.to(mu_p2.dtype)
-    var_p += (C2 / WINDOWS[window][1]).to(var_p.dtype)  # the factor cancels everywhere else
+def _total(x, y, data_range, window):
+    """SSIM, summed over windows and averaged over channels: (N,), with a gradient."""
+    tile = TILE // data_range.itemsize
+    total = torch.zeros_like(data_range)
+    for i, j in itertools.product(*(_tiles(length, window, tile) for length in x.shape[-2:])):
+        sums = []
+        for a, b, ranges in _stacks(x[..., i, j], y[..., i, j], data_range):
+            a, b = a.to(ranges.dtype), b.to(ranges.dtype)
+            z = torch.stack([a + b, a - b])
+            down, across = (_band(window, length, z.dtype, z.device) for length in z.shape[-2:])
+            # several times faster on a CPU than depthwise convolution
+            means = down.mT @ (z @ across)
+            squares = down.mT @ (z * z @ across)
+            similarity = _similarity(means, squares, ranges.view(-1, 1, 1, 1), window)
+            sums.append(similarity.sum((2, 3)).mean(1))
+        total = total + torch.cat(sums)
+    return total
+
+
+@torch.no_grad()
+def _total_of_bytes(x, y, data_range, window):
+    """As `_total`, of bytes: in place, and in few products, each of all images and maps at once."""
+    channels = x.shape[1]
+    # sums of whole numbers, at most 49 * 510^2, which float32 holds exactly
+    dtype = torch.float32 if window == "uniform" else torch.float64
+    sums = []
+    # moments are exact, or of float64; their quotient needs no more than float32
+    data_range = data_range.float().repeat_interleave(channels)
+    for *stacks, ranges in _stacks(x.flatten(0, 1), y.flatten(0, 1), data_range):
+        # (H, image, W): a product along either outer axis is then one of two plain matrices
+        rows_first = {"dtype": dtype, "memory_format": torch.contiguous_format}
+        a, b = (stack.transpose(0, 1).to(**rows_first) for stack in stacks)
+        z = a.new_empty(len(a), 2, 2, *a.shape[1:])  # means before squares, p before q
+        torch.add(a, b, out=z[:, 0, 0])
+        torch.sub(a, b, out=z[:, 0, 1])
+        torch.mul(z[:, 0], z[:, 0], out=z[:, 1])
+        z = _filter(z, window)
+        means, squares = (z.int() if window == "uniform" else z).transpose(0, 2).unbind(1)
+        sums.append(_similarity(means, squares, ranges.view(-1, 1), window).sum((0, 2)))
+    return torch.cat(sums).double().view(-1, channels).mean(1)
+
+
+def _similarity(means, squares, data_range, window):
+    """SSIM of each window.
+
+    means, squares: (2, ...), filtered maps of p = x + y and q = x - y, and of their squares. Both
+    factors of SSIM are (P - Q + C) / (P + Q + C) in them, which takes four filtered maps instead of
+    five, and loses no digits where x and y are alike. data_range: its dtype is the result's.
+    """
+    _, weight, factor = WINDOWS[window]
+    mu2 = means * means
+    minus_var = torch.sub(mu2, squares, alpha=weight).to(data_range.dtype)
+    mu2 = mu2.to(data_range.dtype)
+    C1, C2 = (2 * (weight * K * data_range) ** 2 for K in (0.01, 0.03))
+    mu_p2, var_p = mu2[0] + C1, minus_var[0] - C2 / factor
+    mu_q2, var_q = mu2[1], minus_var[1]  # the minus cancels, and the factor everywhere else
     return (mu_p2 - mu_q2) * (var_p - var_q) / ((mu_p2 + mu_q2) * (var_p + var_q))
 
 
-def _moments(z, window):
-    """Squared mean and variance of each window, both times the third value."""
-    if z.dtype == torch.int32:  # up to 510 x 49 squared, which 31 bits hold
-        count = len(WINDOWS[window][0]) ** 2
-        total = _box_sum(z)
-        square = total * total
-        spread = _box_sum(z * z).mul_(count).sub_(square)
-        return square.float(), spread.float(), count**2
-    mean = _smooth(z, window)
-    square = mean * mean
-    spread = _smooth(z * z, window)
-    spread -= square
-    return square, spread, 1
+def _filter(z, window):
+    """Filter the first and the last axis, keeping the positions where the window lies inside."""
+    size = len(WINDOWS[window][0])
+    height, *others, width = z.shape
+    rows = z.new_empty(height - size + 1, z[0].numel())
+    for i in _tiles(height, window, BLOCK):
+        band = _band(window, i.stop - i.start, z.dtype, z.device)
+        torch.mm(band.mT, z.view(height, -1)[i], out=rows[i.start : i.stop - size + 1])
+    rows = rows.view(-1, width)
+    both = z.new_empty(len(rows), width - size + 1)
+    for j in _tiles(width, window, BLOCK):
+        band = _band(window, j.stop - j.start, z.dtype, z.device)
+        torch.mm(rows[:, j], band, out=both[:, j.start : j.stop - size + 1])
+    return both.view(-1, *others, width - size + 1)
 
 
-def _box_sum(z):
-    """Sums over 7 x 7 windows that lie inside, by four additions per axis."""
-    for axis in (-1, -2):
-        count = z.shape[axis] - 6
-        twos = z.narrow(axis, 0, count + 5) + z.narrow(axis, 1, count + 5)
-        sums = twos.narrow(axis, 0, count) + twos.narrow(axis, 2, count)
-        sums += twos.narrow(axis, 4, count)
-        z = sums.add_(z.narrow(axis, 6, count))
-    return z
+def _stacks(x, y, data_range):
+    """Image pairs and their ranges, as many at a time as a core's cache holds."""
+    step = len(x) if x.is_cuda else max(1, STACK // (4 * x[0].numel()))
+    return zip(x.split(step), y.split(step), data_range.split(step), strict=True)
 
 
-def _smooth(z, window):
-    """Filter the last two axes, keeping the positions where the window lies inside."""
-    # as products with banded matrices, several times faster on a CPU than depthwise convolution
-    down, across = (_band(window, length, z.dtype, z.device) for length in z.shape[-2:])
-    return down.mT @ (z @ across)
-
-
-def _tiles(length, size, tile):
+def _tiles(length, window, tile):
     """Overlapping slices of an axis that hold each position of the window exactly once."""
+    size = len(WINDOWS[window][0])
     positions = length - size + 1
     count = -(-positions // tile)
     bounds = [positions * i // count for i in range(count + 1)]
