@@ -45,8 +45,7 @@ sweep: setup  ## alpha, mask weight and shared encoders, to reports/sweep.md
 
 pretrained: setup  ## train on Market-1501's hold-out (raw/, README), to pretrained/ and reports/
 	dvc exp run -S 'datasets=[market1501-holdout]'
-	python -m stages.ablation_table --keep reports/market1501-holdout.md \
-	  --note "$$(cat docs/notes/market1501-holdout.md)"
+	python -m stages.ablation_table --keep reports/market1501-holdout.md --note 'Made by `make pretrained`.'
 	python -m stages.export_model --dataset market1501-holdout --variant full \
 	  --output pretrained/market1501-holdout-full.safetensors
 

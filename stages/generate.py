@@ -48,16 +48,16 @@ def main():
         parser.error("--person counts from 0")
     if args.output.suffix.lower() != ".png":
         parser.error("--output is a PNG")
-
-    model = PoseTransfer.load(args.model, args.device)
-    picture = open_picture(args.source)
-    finder = PoseFinder(model.size, model.device, args.output)
-    source = finder.source(args.source, picture, args.keypoints, args.person)
     poses = args.pose
     if args.turntable:
         name, start = split_azimuth(args.pose[0])
         turns = np.linspace(start, start + 360, args.turntable, endpoint=False) % 360
         poses = [f"{name}@{degrees:g}" for degrees in turns]
+
+    model = PoseTransfer.load(args.model, args.device)
+    picture = open_picture(args.source)
+    finder = PoseFinder(model.size, model.device, args.output)
+    source = finder.source(args.source, picture, args.keypoints, args.person)
     targets = np.stack([finder.target(pose) for pose in poses])
 
     image, _ = letter_box(picture, model.size)

@@ -24,13 +24,20 @@ torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
+def published(folder: str, *files: str) -> Path:
+    """A folder of raw/, or of shared/data/ beside the repository; skips the test where it lacks one
+    of the files."""
+    for place in (ROOT / "raw", ROOT.parent / "shared" / "data"):
+        if all((place / folder / file).is_file() for file in files):
+            return place / folder
+    pytest.skip(f"needs raw/{folder}/ with {', '.join(files)}")
+
+
 @pytest.fixture(scope="session")
 def market() -> Path:
-    """The folder of Market-1501's published files; the test is skipped where it is absent."""
-    folder = ROOT.parent / "shared" / "data" / "market1501"
-    if not folder.is_dir():
-        pytest.skip("needs ../shared/data/market1501, which is not here")
-    return folder
+    """The folder of Market-1501's archive and published files."""
+    csv = "market-annotation-train.csv", "market-annotation-test.csv", "market-pairs-test.csv"
+    return published("market1501", "Market-1501-v15.09.15.zip", *csv)
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,13 @@ from conftest import ROOT
 from PIL import Image
 
 from vdg import models
+from vdg.batches import to_uint8
 from vdg.data import estimator
 from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.data.synthetic import NAMED_POSES, named_keypoints, render
 from vdg.errors import InputError
 from vdg.models import vdg as system
+from vdg.pose import heat_maps
 from vdg.pose_finder import PoseFinder
 from vdg.transfer import (
     PoseTransfer,
@@ -34,6 +36,8 @@ SHAPE = {"width": 4, "widest": 8, "depth": 2, "shared_encoders": False}
 def model(tmp_path_factory):
     torch.manual_seed(0)
     generator = system.build_generator(system.build_stage1(SHAPE), SHAPE)
+    # the two stages differ from the start
+    torch.nn.init.normal_(generator.stage2.decoder.out[-1].weight, std=0.1)
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     meta = {"system": "vdg", "stage1": SHAPE, "stage2": SHAPE, "size": SIZE}
     models.save(path, generator, meta)
@@ -86,7 +90,10 @@ def test_named_pose_in_a_wider_frame_stands_in_its_middle():
     assert (wide[~found] == -1).all()
 
 
-@pytest.mark.parametrize(("pose", "words"), [("jump", "one of stand, walk"), ("walk@x", "'x'")])
+@pytest.mark.parametrize(
+    ("pose", "words"),
+    [("jump", "one of stand, walk"), ("walk@x", "'x' is not a number"), ("walk@nan", "'nan' is")],
+)
 def test_unknown_poses(pose, words):
     with pytest.raises(InputError, match=words):
         named_pose(pose, SIZE)
@@ -157,6 +164,11 @@ def test_python_call_equals_the_network(model, person):
     one = transfer(image[None], source[None], target[None])
     assert one.shape == (1, *SIZE, 3)
     assert one.dtype == np.uint8
+    given = torch.as_tensor(image.copy())[None].permute(0, 3, 1, 2) / 127.5 - 1
+    P_a, P_b = (heat_maps(torch.as_tensor(joints)[None], *SIZE) for joints in (source, target))
+    with torch.inference_mode():
+        expected = to_uint8(models.load(model)[0](given, P_a, P_b))
+    np.testing.assert_array_equal(one, expected)
     two = transfer(*(np.stack([x, x]) for x in (image, source, target)))
     np.testing.assert_array_equal(two[1], one[0])
     with pytest.raises(InputError, match=r"the model takes \(1, 32, 16, 3\)"):
@@ -298,9 +310,15 @@ def test_stage_one_is_seen_on_its_way(model, person):
     given = image[None], frame.place(person.keypoints)[None], named_pose("walk", SIZE)[None]
     coarse, result = transfer.both_stages(*given)
     np.testing.assert_array_equal(result, transfer(*given))
+    assert (coarse != result).any()
     alone = PoseTransfer(transfer.generator.stage1, SIZE, {}, transfer.device)
     for stage in alone.both_stages(*given):
         np.testing.assert_array_equal(stage, coarse)
+
+
+def test_a_file_whose_name_has_an_at_sign_is_no_named_pose(finder, tmp_path):
+    with pytest.raises(InputError, match=r"photo@2x.jpg does not exist"):
+        finder().target(str(tmp_path / "photo@2x.jpg"))
 
 
 def test_traceback_on_demand(model, tmp_path):

@@ -23,6 +23,7 @@ def test_valid_needs_shoulders_hips_and_a_person(pose):
         assert not is_valid("0002_c1s1_000451_03.jpg", pose(lacking))
     assert not is_valid("-1_c1s1_000401_03.jpg", pose(torso))
     assert not is_valid("0000_c1s1_000151_01.jpg", pose(torso))
+    assert is_valid("00001_c1s1_000151_01.jpg", pose(torso))
     assert is_valid("fashionMENJacketsid0000065304_1front.jpg", pose(torso))
 
 

@@ -1,18 +1,15 @@
 """Readers of Market-1501 and DeepFashion."""
 
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import published
 from PIL import Image
 
 from vdg.data import deepfashion, market1501
 from vdg.data.annotations import read_keypoints
 from vdg.errors import InputError
-
-SHARED = Path(__file__).parents[1] / ".." / "shared" / "data"
-needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is not here")
 
 TRAIN = "bounding_box_train/0002_c1s1_000451_03.jpg"
 TEST = "bounding_box_test/-1_c1s1_000401_03.jpg"
@@ -137,27 +134,22 @@ def test_fashion_of_another_layout(tmp_path):
         read_fashion(make_folder(tmp_path, [TRAIN]), {"train": FLAT})
 
 
-@needs_data
-def test_market1501_archive():
-    root = SHARED / "market1501"
-    parts = market1501.read(root / "Market-1501-v15.09.15.zip", height=128, width=64)
-    assert list(parts) == ["train"]
+def test_market1501_archive(market):
+    parts = market1501.read(market / "Market-1501-v15.09.15.zip", height=128, width=64)
     assert len(parts["train"]) == 12_936
     assert len(set(parts["train"].identities)) == 751
-    assert set(parts["train"].names) == set(read_keypoints(root / "market-annotation-train.csv"))
+    assert set(parts["train"].names) == set(read_keypoints(market / "market-annotation-train.csv"))
     assert 90 < np.mean(parts["train"].images[::100]) < 130
 
 
-@needs_data
-def test_market1501_test_names():
-    names = read_keypoints(SHARED / "market1501" / "market-annotation-test.csv")
+def test_market1501_test_names(market):
+    names = read_keypoints(market / "market-annotation-test.csv")
     assert len(names) == 19_732
     assert all(map(market1501.NAME.fullmatch, names))
 
 
-@needs_data
 def test_deepfashion_sample():
-    root = SHARED / "deepfashion-sample"
+    root = published("deepfashion-sample", "img.zip", "fasion-resize-annotation-test.csv")
     names = list(read_keypoints(root / "fasion-resize-annotation-test.csv"))
     with zipfile.ZipFile(root / "img.zip") as file:
         assert set(map(deepfashion.flat_name, file.namelist())) == set(names)

@@ -83,6 +83,8 @@ def test_several_seeds_print_mean_and_standard_deviation(make):
     text = report.markdown(reports, config, pictures=False)
     assert f"0.510 ± {np.std([0.5, 0.52], ddof=1):.3f}" in line(text, "l1")
     assert "One seed" not in text
+    l1 = line(differences(text), "l1 − stage1")
+    assert f"+0.110 [+0.110, +0.110]** ± {np.std([0.1, 0.12], ddof=1):.3f}" in l1
     assert results.tidy(reports, [0, 1]).query("row == 'l1' and metric == 'ssim'")["std"].item() > 0
 
 

@@ -1,6 +1,5 @@
 import io
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from skimage.metrics import structural_similarity
 from vdg.errors import InputError
 from vdg.metrics.ssim import mask_ssim, ssim
 
-MARKET = Path(__file__).parents[2] / "shared/data/market1501/Market-1501-v15.09.15.zip"
 SETTINGS = {
     "gaussian": {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False},
     "uniform": {"win_size": 7},
@@ -61,19 +59,29 @@ def test_agrees_with_scikit_image(window, size):
     assert_agrees(*hard_pairs(*size), window)
 
 
+def test_one_window_alone():
+    assert_agrees(*hard_pairs(7, 7), "uniform")
+
+
+def test_order_in_memory_does_not_matter():
+    x, y = (torch.tensor(part) for part in hard_pairs(64, 32))
+    last = [part.contiguous(memory_format=torch.channels_last) for part in (x, y)]
+    torch.testing.assert_close(ssim(*last), ssim(x, y), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("window", SETTINGS)
-def test_range_of_each_generated_image(window):
-    x, y = hard_pairs(64, 32)
-    x, y = np.maximum(x, 1), y
+@pytest.mark.parametrize("size", [(64, 32), (256, 256)])  # in one stack, and in several
+def test_range_of_each_generated_image(window, size):
+    x, y = hard_pairs(*size)
+    x = np.maximum(x, 1)
     x[:, :, 0, 0] = 0  # no image is flat: its range would be 0
     ranges = np.ptp(x, axis=(1, 2, 3)).astype(np.float64)
     assert_agrees(x, y, window, torch.from_numpy(ranges))
 
 
-@pytest.mark.skipif(not MARKET.is_file(), reason="needs ../shared/data/market1501")
 @pytest.mark.parametrize("window", SETTINGS)
-def test_agrees_on_real_crops(window):
-    with zipfile.ZipFile(MARKET) as archive:
+def test_agrees_on_real_crops(market, window):
+    with zipfile.ZipFile(market / "Market-1501-v15.09.15.zip") as archive:
         names = sorted(n for n in archive.namelist() if n.endswith(".jpg"))[:200:10]
         crops = [np.array(Image.open(io.BytesIO(archive.read(n))).convert("RGB")) for n in names]
     images = np.stack(crops).transpose(0, 3, 1, 2)

@@ -22,6 +22,8 @@ def test_shoulders_above_each_other_are_a_side_view():
     joints[:, [8, 11]] = [[60, 30], [60, 33]]
     joints[1, 5] = 20, 45
     assert views(joints).tolist() == ["side", "front"]
+    joints[1, 8] = -1
+    assert views(joints).tolist() == ["side", "unknown"]
 
 
 def test_pose_distance_is_of_joints_that_both_have():
@@ -33,3 +35,5 @@ def test_pose_distance_is_of_joints_that_both_have():
     other[1, 9] = 2, 2
     assert pose_distance(joints, other).tolist() == [2.5, 2.5]
     assert pose_distance(joints, joints).tolist() == [0, 0]
+    joints[1] = -1
+    np.testing.assert_array_equal(pose_distance(joints, other), [2.5, np.nan])

@@ -10,12 +10,13 @@ from vdg.errors import InputError
 from vdg.pose import TORSO
 
 JUNK = ("-1", "0000")
-"""Market-1501's names of distractors and false detections begin so."""
+"""What stands before the first underscore in Market-1501's names of false detections and
+distractors."""
 
 
 def is_valid(name: str, keypoints: np.ndarray) -> bool:
     """Def-GAN's filter: both shoulders and both hips found, and the name is not junk."""
-    return bool((keypoints[list(TORSO)] >= 0).all()) and not name.startswith(JUNK)
+    return bool((keypoints[list(TORSO)] >= 0).all()) and name.split("_")[0] not in JUNK
 
 
 def all_pairs(identities: list[str]) -> np.ndarray:

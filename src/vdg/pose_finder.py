@@ -18,7 +18,6 @@ from vdg.transfer import (
     open_picture,
     read_openpose,
     require_torso,
-    split_azimuth,
 )
 
 
@@ -46,7 +45,7 @@ class PoseFinder:
 
     def target(self, text: str):
         """Joints (18, 2) of a pose. CSV and JSON are in pixels of the model's pictures."""
-        if split_azimuth(text)[0] in NAMED_POSES:
+        if text.partition("@")[0] in NAMED_POSES:
             return named_pose(text, self.size)
         file, person = _split_person(text)
         choice = f"--pose {file}:{{}}"

@@ -278,13 +278,20 @@ def _comparisons(report: DatasetReport, seeds: int) -> str:
             differences = other.per_pair(metric) - one.per_pair(metric)
             low, high = paired_interval(differences)
             cell = f"{differences.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
-            cells.append(f"**{cell}**" if low > 0 or high < 0 else cell)
+            cell = f"**{cell}**" if low > 0 or high < 0 else cell
+            spread = f" ± {differences.mean(1).std(ddof=1):.3f}" if seeds > 1 else ""
+            cells.append(cell + spread)
         lines.append([f"{other.name} − {one.name}", *cells])
-    pooled = f", its {seeds} seeds taken together" if seeds > 1 else ""
+    pooled, trainings = "", "several seeds would tell how much trainings vary"
+    if seeds > 1:
+        pooled = f", its {seeds} seeds taken together"
+        trainings = (
+            "± is the standard deviation of the difference over the seeds, and where it is as large"
+            " as the difference, another training may turn it round"
+        )
     return _table(["difference", *(_heading(m, report) for m in metrics)], lines) + (
         f"\nIn brackets the 95 % interval of a paired bootstrap over the test pairs{pooled}; bold"
-        " where it excludes zero. It speaks of these trainings: how much trainings vary is what the"
-        " standard deviation over seeds tells.\n"
+        f" where it excludes zero. It speaks of these trainings: {trainings}.\n"
     )
 
 
@@ -426,7 +433,8 @@ def _by_view(report: DatasetReport) -> str:
 def _by_distance(report: DatasetReport) -> str:
     """mask-SSIM of each quarter of the pairs, by how far the pose moves."""
     distance = _of_pairs(report, "pose_distance")
-    quarters = np.array_split(np.argsort(distance, kind="stable"), 4)
+    order = np.argsort(distance, kind="stable")  # pairs without a common joint, nan, come last
+    quarters = np.array_split(order[: np.isfinite(distance).sum()], 4)
     spans = [f"{distance[q].min():.3f} to {distance[q].max():.3f}" for q in quarters]
     groups = dict(zip(spans, quarters, strict=True))
     return _by_group(report, "joints move", groups, "mask_ssim") + (

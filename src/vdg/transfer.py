@@ -1,6 +1,7 @@
 """A trained generator as a function: a person's picture and a pose in, that person posed out."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -89,19 +90,22 @@ def read_openpose(path: Path) -> np.ndarray:
 
 
 def split_azimuth(text: str) -> tuple[str, float]:
-    """ "walk@90" -> ("walk", 90.0). Raises InputError for a direction that is no number."""
+    """ "walk@90" -> ("walk", 90.0). Raises InputError for another name, or no such number."""
     name, _, azimuth = text.partition("@")
+    if name not in NAMED_POSES:
+        raise InputError(f"unknown pose {name!r}: one of {', '.join(NAMED_POSES)}")
     try:
-        return name, float(azimuth or 0)
-    except ValueError as error:
-        raise InputError(f"pose {text!r}: {azimuth!r} is not a number of degrees") from error
+        degrees = float(azimuth or 0)
+    except ValueError:
+        degrees = math.nan
+    if not math.isfinite(degrees):
+        raise InputError(f"pose {text!r}: {azimuth!r} is not a number of degrees")
+    return name, degrees
 
 
 def named_pose(text: str, size: tuple[int, int]) -> np.ndarray:
     """Key points of a pose by name, with a direction: "walk", "arms-up@90". See NAMED_POSES."""
     name, degrees = split_azimuth(text)
-    if name not in NAMED_POSES:
-        raise InputError(f"unknown pose {name!r}: one of {', '.join(NAMED_POSES)}")
     drawn = named_keypoints(name, degrees, size[0])
     shift = np.array([0, (size[1] - size[0] // 2) // 2])  # the skeleton's frame is half as wide
     return np.where(drawn >= 0, drawn + shift, -1).astype(np.int16)

@@ -141,7 +141,7 @@ def _joints(detected: dict, height: int, width: int) -> np.ndarray:
     """(K, 18, 2): the people of one picture of whom the network is sure enough."""
     order = detected["scores"].argsort(descending=True, stable=True)
     order = order[detected["scores"][order] >= PERSON_SCORE]
-    joints = detected["keypoints"][order, :, :2].double().cpu().numpy()
+    joints = detected["keypoints"][order, :, :2].cpu().double().numpy()
     visible = (detected["keypoints_scores"][order] >= KEYPOINT_SCORE).cpu().numpy()
     # the network may place a joint on, or just beyond, the far edge
     return coco_to_openpose(np.clip(joints, 0, [width - 1, height - 1]), visible)

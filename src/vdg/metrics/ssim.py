@@ -12,11 +12,11 @@ import torch
 
 from vdg.errors import InputError
 
-# On a CPU the sums run over parts that stay in a core's cache: stacks of so many numbers.
-STACK = 2**20
-# Positions per product with a band, in bytes with a gradient, in numbers without; longer products
-# would mostly meet the band's zeros.
-TILE, BLOCK = 256, 16
+# On a CPU the sums run over stacks of images small enough for its caches, and the products with a
+# band over short pieces of an axis, because longer ones would mostly meet the band's zeros.
+STACK = 2**20  # numbers
+TILE = 256  # bytes of positions, where a gradient is wanted
+BLOCK = 16  # positions, of bytes
 
 
 def _gaussian(sigma: float, radius: int) -> torch.Tensor:
@@ -42,10 +42,10 @@ def ssim(
     data_range: largest minus smallest possible value, a number or one per image (N,). Def-GAN's
         script takes the range of the generated image; a range of 0 can give nan, as it does there.
 
-    Returns (N,). Integer images are filtered in float64, as scikit-image does (bytes under the
-    uniform window in whole numbers, which lose nothing), floating-point ones in their own precision
-    but at least float32 (keep TF32 matrix products off, torch's default: SSIM subtracts squares of
-    nearly equal size).
+    Returns (N,). Moments of integer images are taken in float64, as scikit-image does (of bytes
+    under the uniform window in whole numbers, which lose nothing; the quotient of bytes needs no
+    more than float32), floating-point images in their own precision but at least float32 (keep TF32
+    matrix products off, torch's default: SSIM subtracts squares of nearly equal size).
     Raises InputError for unequal shapes and for images smaller than the window.
     """
     size = len(WINDOWS[window][0])
@@ -103,7 +103,6 @@ def _total_of_bytes(x, y, data_range, window):
     # sums of whole numbers, at most 49 * 510^2, which float32 holds exactly
     dtype = torch.float32 if window == "uniform" else torch.float64
     sums = []
-    # moments are exact, or of float64; their quotient needs no more than float32
     data_range = data_range.float().repeat_interleave(channels)
     for *stacks, ranges in _stacks(x.flatten(0, 1), y.flatten(0, 1), data_range):
         # (H, image, W): a product along either outer axis is then one of two plain matrices
@@ -153,8 +152,8 @@ def _filter(z, window):
 
 
 def _stacks(x, y, data_range):
-    """Image pairs and their ranges, as many at a time as a core's cache holds."""
-    step = len(x) if x.is_cuda else max(1, STACK // (4 * x[0].numel()))
+    """Image pairs and their ranges, so many at a time that their four maps hold STACK numbers."""
+    step = len(x) if x.is_cuda else max(1, STACK // (4 * x.shape[1:].numel()))
     return zip(x.split(step), y.split(step), data_range.split(step), strict=True)
 
 
