@@ -16,12 +16,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vdg import config
-from vdg.batches import PairData
+from vdg.data.batches import PairData
 from vdg.data.images import ImageSet
+from vdg.data.pairs import PairSampler
 from vdg.data.poses import PoseSet
-from vdg.experiment import stage1_task, stage2_task
-from vdg.pairs import PairSampler
 from vdg.runtime import select_device, set_up
+from vdg.train import stage1_task, stage2_task
 
 PICTURES = 512
 WARM_UP = 3

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from vdg import cli, report, results
+from vdg import cli
 from vdg.files import read_json, write_bytes
+from vdg.report import rows, tables
 
 REPORTS = Path("reports")
 
@@ -19,15 +20,15 @@ def main():
     args = parser.parse_args()
     config = read_json("configs/report.json")
     if args.keep:
-        found = results.collect(config, Path("scores"))
-        text = report.markdown(found, config, args.note, pictures=False)
+        found = rows.collect(config, Path("scores"))
+        text = tables.markdown(found, config, args.note, pictures=False)
         write_bytes(args.keep, text.encode())
         print(args.keep)
         return
     if not args.show:
-        report.write(config, Path("scores"), Path("losses"), REPORTS)
-    for found in results.collect(config, Path("scores")):
-        print(f"\n{found.name}, {found.settings['split']} split\n{report.main_table(found)}")
+        tables.write(config, Path("scores"), Path("losses"), REPORTS)
+    for found in rows.collect(config, Path("scores")):
+        print(f"\n{found.name}, {found.settings['split']} split\n{tables.main_table(found)}")
     print(REPORTS / "results.md")
 
 

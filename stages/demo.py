@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vdg import cli
 from vdg.errors import InputError
-from vdg.transfer import PRETRAINED
+from vdg.inference.transfer import PRETRAINED
 
 
 def main():
@@ -28,7 +28,7 @@ def serve(args: argparse.Namespace) -> None:
     try:
         import gradio
 
-        from vdg import demo
+        from vdg.inference import demo
     except ImportError as error:
         raise InputError(
             f"the page needs {error.name}: pip install -r requirements-demo.txt"

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vdg import cli, evaluation
+from vdg import cli, evaluate
 from vdg.files import read_json, replacing_folder
 
 
@@ -24,11 +24,11 @@ def main():
     run = "references" if args.references else f"{row}-{args.seed}"
     with replacing_folder(scores / run) as output:
         if args.references:
-            evaluation.references(config, data, output)
+            evaluate.references(config, data, output)
         else:
             trained = run if args.variant else f"stage1-{args.seed}/{args.network}"
             model = Path("models") / args.dataset / trained / "model.safetensors"
-            evaluation.evaluate(config, data, model, scores / "references", output)
+            evaluate.evaluate(config, data, model, scores / "references", output)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vdg import cli, evaluation
+from vdg import cli, evaluate
 from vdg.files import read_arrays, read_json, write_arrays, write_json
 
 
@@ -33,7 +33,7 @@ def main():
     write_arrays(args.output, small, meta)
     with tempfile.TemporaryDirectory() as folder:
         # the shipped figures are those of the shipped weights
-        evaluation.evaluate(config, data, args.output, references, Path(folder))
+        evaluate.evaluate(config, data, args.output, references, Path(folder))
         scores = read_json(Path(folder) / "scores.json")
     about = {"dataset": args.dataset, "variant": args.variant} | meta
     keys = ("metrics", "pairs", "classifier")

@@ -9,10 +9,10 @@ from PIL import Image
 
 from vdg import cli
 from vdg.data.annotations import write_keypoints
-from vdg.figures import grid, save_png, skeleton
+from vdg.drawing import grid, save_png, skeleton
 from vdg.files import replacing
-from vdg.pose_finder import PoseFinder
-from vdg.transfer import PRETRAINED, PoseTransfer, letter_box, open_picture, split_azimuth
+from vdg.inference.keypoints import PoseFinder
+from vdg.inference.transfer import PRETRAINED, PoseTransfer, letter_box, open_picture, split_azimuth
 
 BATCH = 32
 FRAME_MS = 120

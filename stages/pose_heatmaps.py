@@ -7,7 +7,7 @@ import numpy as np
 from vdg import cli
 from vdg.data import preparation
 from vdg.data.images import ImageSet
-from vdg.figures import contact_sheet, save_png
+from vdg.drawing import contact_sheet, save_png
 from vdg.files import read_json, replacing_folder
 from vdg.runtime import select_device
 

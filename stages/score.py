@@ -3,10 +3,12 @@
 import argparse
 from pathlib import Path
 
-from vdg import cli, evaluation, folders, report
+from vdg import cli, evaluate
+from vdg.data import folders
 from vdg.errors import InputError
 from vdg.files import write_bytes, write_json
 from vdg.metrics import classifiers
+from vdg.report import tables
 from vdg.runtime import select_device
 
 
@@ -68,12 +70,12 @@ def main():
             )
         classifier = classifiers.load(args.classifier, device)
 
-    scorer = evaluation.Scorer(target_images, drawn, classifier, args.crop_width)
+    scorer = evaluate.Scorer(target_images, drawn, classifier, args.crop_width)
     figures, table = scorer(generated_images)
     label = classifier.name if classifier else None
-    print(report.score_table(args.name, figures, label))
+    print(tables.score_table(args.name, figures, label))
     if drawn is not None:
-        floor = evaluation.noise_floor(drawn[: evaluation.FLOOR_MASKS])
+        floor = evaluate.noise_floor(drawn[: evaluate.FLOOR_MASKS])
         print(f"mask-SSIM begins at {floor:.3f}, noise against noise")
     if args.output:
         table.insert(0, "name", names)

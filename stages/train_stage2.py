@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from vdg import cli, distributed, experiment
+from vdg import cli, train
 from vdg.files import read_json
+from vdg.training import distributed
 
 
 def main():
@@ -11,9 +12,9 @@ def main():
     config = read_json(f"configs/{args.dataset}/stage2-{args.variant}.json")
     distributed.relaunch(config["workers"], config["device"])
     run = f"{args.dataset}/{args.variant}-{args.seed}"
-    outputs = experiment.Outputs.of(Path("models") / run, losses=Path(f"losses/{run}.csv"))
+    outputs = train.Outputs.of(Path("models") / run, losses=Path(f"losses/{run}.csv"))
     stage1 = Path("models") / run / "stage1.safetensors"
-    experiment.train_stage2(config, Path("data") / args.dataset, stage1, args.seed, outputs)
+    train.train_stage2(config, Path("data") / args.dataset, stage1, args.seed, outputs)
 
 
 if __name__ == "__main__":

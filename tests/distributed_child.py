@@ -9,12 +9,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import torch
 
-from vdg import distributed, experiment
-from vdg import tasks as vdg_tasks
-from vdg.batches import Batch
-from vdg.losses import ImageLoss
-from vdg.models import vdg
-from vdg.tasks import Reconstruction, Refinement
+from vdg import train as experiment
+from vdg.data.batches import Batch
+from vdg.systems import vdg
+from vdg.training import distributed
+from vdg.training import objectives as vdg_tasks
+from vdg.training.losses import ImageLoss
+from vdg.training.objectives import Reconstruction, Refinement
 
 SHAPE = {"width": 4, "widest": 8, "depth": 2, "shared_encoders": False}
 SHAPE |= {"discriminator_width": 4, "discriminator_levels": 2}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vdg.batches import PairData, to_uint8
+from vdg.data.batches import PairData, to_uint8
 from vdg.data.images import ImageSet
 from vdg.data.poses import PoseSet
 from vdg.errors import InputError

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vdg import code, config
+from vdg import config
+from vdg import resolve as code
 from vdg.errors import InputError
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
@@ -97,7 +98,7 @@ def test_everything_switched_on_is_valid(load, raw):
             "'syntetic'",
             "allowed: deepfashion, market1501",
         ),
-        ("network.vdg.system", "nowhere", "'nowhere'", "no such file in src/vdg/models/"),
+        ("network.vdg.system", "nowhere", "'nowhere'", "no such file in src/vdg/systems/"),
         ("variant.full.mask_weight", -1, "-1", "greater than or equal to 0"),
         ("variant.full.alpha", 1.5, "1.5", "less than or equal to 1"),
         ("deterministic", "maybe", "'maybe'", "valid boolean"),
@@ -358,12 +359,12 @@ def test_listing_less_leaves_the_rest_alone(load, raw, key):
 @pytest.mark.parametrize(
     ("file", "reached"),
     [
-        ("src/vdg/models/vdg.py", stage1() | stage2() | runs("evaluation")),
-        ("src/vdg/losses.py", stage1() | stage2()),
+        ("src/vdg/systems/vdg.py", stage1() | stage2() | runs("evaluation")),
+        ("src/vdg/training/losses.py", stage1() | stage2()),
         ("src/vdg/metrics/fid.py", evaluation()),
         ("src/vdg/data/market1501.py", runs("download")),
-        ("src/vdg/data/synthetic.py", runs("download")),
-        ("src/vdg/paper.py", REPORT),
+        ("src/vdg/data/synthetic/__init__.py", runs("download")),
+        ("src/vdg/report/published.py", REPORT),
         ("src/vdg/errors.py", set()),
         ("stages/assign_stage1.py", runs(*(f"network-{name}" for name in VARIANTS))),
     ],
@@ -383,12 +384,12 @@ def test_a_new_system_is_seen_before_it_is_trained(load, tmp_path, monkeypatch):
     """A module that only a parameter names, with an import of its own."""
     for folder in ("src", "stages"):
         shutil.copytree(code.PROJECT / folder, tmp_path / folder)
-    system = tmp_path / "src/vdg/models/pg2.py"
-    system.write_text("from vdg.models.parts import x\n\ndef build_stage1(shape):\n    pass\n")
-    (tmp_path / "src/vdg/models/parts.py").write_text("x = 1\n")
+    system = tmp_path / "src/vdg/systems/pg2.py"
+    system.write_text("from vdg.systems.parts import x\n\ndef build_stage1(shape):\n    pass\n")
+    (tmp_path / "src/vdg/systems/parts.py").write_text("x = 1\n")
     monkeypatch.setattr(code, "PROJECT", tmp_path)
     monkeypatch.setattr(config, "CODE", tmp_path / "src/vdg")
     files = config.resolve(load("network.vdg.system", "pg2"))
-    assert {"src/vdg/models/pg2.py", "src/vdg/models/parts.py"} <= set(
+    assert {"src/vdg/systems/pg2.py", "src/vdg/systems/parts.py"} <= set(
         files["synthetic/stage1-vdg.json"]["code"]
     )

@@ -13,14 +13,14 @@ from browser import open_page
 from conftest import ROOT
 from PIL import Image
 
-from vdg import models
-from vdg.data import estimator
+from vdg import systems
+from vdg.data import keypoint_rcnn
 from vdg.errors import InputError
-from vdg.models import vdg as system
-from vdg.transfer import named_pose
+from vdg.inference.transfer import named_pose
+from vdg.systems import vdg as system
 
 pytest.importorskip("gradio", reason="needs requirements-demo.txt")
-from vdg import demo
+from vdg.inference import demo
 
 SHAPE = {"width": 4, "widest": 8, "depth": 2, "shared_encoders": False}
 
@@ -34,7 +34,7 @@ def choices(tmp_path_factory):
         generator = system.build_generator(system.build_stage1(SHAPE), SHAPE)
         torch.nn.init.normal_(generator.stage2.decoder.out[-1].weight, std=0.1)
         meta = {"system": "vdg", "stage1": SHAPE, "stage2": SHAPE, "size": size}
-        models.save(folder / "set" / name / "model.safetensors", generator, meta)
+        systems.save(folder / "set" / name / "model.safetensors", generator, meta)
     return demo.models_here(folder / "none.safetensors", folder)
 
 
@@ -116,7 +116,7 @@ def test_upload(studio, choices, tmp_path, monkeypatch):
     np.testing.assert_array_equal(demo.joints_of(value), named_pose("stand", (32, 16)))
     estimating = demo.Studio(choices, "cpu", estimate=True)
     for joints, message in ((np.zeros((0, 18, 2)), "no person"), (np.full((2, 18, 2), 8), "")):
-        monkeypatch.setattr(estimator, "people", lambda *_, found=joints: found)
+        monkeypatch.setattr(keypoint_rcnn, "people", lambda *_, found=joints: found)
         if message:
             with pytest.raises(InputError, match=message):
                 estimating.upload(str(tmp_path / "person.png"), "set/small")

@@ -12,10 +12,10 @@ import psutil
 import pytest
 import torch
 
-from vdg import distributed
-from vdg.distributed import BatchNorm
 from vdg.errors import InputError
 from vdg.files import read_json, write_json
+from vdg.training import distributed
+from vdg.training.distributed import BatchNorm
 
 CHILD = Path(__file__).parent / "distributed_child.py"
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")

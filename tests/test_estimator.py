@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from vdg.data import estimator
-from vdg.data.estimator import KEYPOINT_SCORE, PERSON_SCORE, coco_to_openpose, estimate, people
+from vdg.data import keypoint_rcnn
+from vdg.data.keypoint_rcnn import KEYPOINT_SCORE, PERSON_SCORE, coco_to_openpose, estimate, people
 from vdg.errors import InputError
 
-COCO = estimator.WEIGHTS.meta["keypoint_names"]
+COCO = keypoint_rcnn.WEIGHTS.meta["keypoint_names"]
 OPENPOSE = ["nose", "neck"]
 OPENPOSE += [f"{s}_{j}" for s in ("right", "left") for j in ("shoulder", "elbow", "wrist")]
 OPENPOSE += [f"{s}_{j}" for s in ("right", "left") for j in ("hip", "knee", "ankle")]
@@ -111,4 +111,4 @@ def test_weights_of_another_hash(tmp_path, monkeypatch):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "keypointrcnn_resnet50_fpn_coco-fc266e95.pth").write_bytes(b"x")
     with pytest.raises(InputError, match="another hash"):
-        estimator.load_network(128, 64)
+        keypoint_rcnn.load_network(128, 64)

@@ -8,10 +8,11 @@ import types
 import pytest
 import torch
 
-from vdg import experiment, tasks
+from vdg import train as experiment
 from vdg.data.images import ImageSet
 from vdg.errors import InputError, StoppedError
-from vdg.models import vdg
+from vdg.systems import vdg
+from vdg.training import objectives as tasks
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_a_system_with_a_loss_of_its_own(stage1_config, drawn_data, tmp_path, mo
         def update(self, batch):
             return {"squared": super().update(batch)["l1"] ** 2}
 
-    toy = types.ModuleType("vdg.models.toy")
+    toy = types.ModuleType("vdg.systems.toy")
     toy.build_stage1, toy.Reconstruction = vdg.build_stage1, Reconstruction
     monkeypatch.setitem(sys.modules, toy.__name__, toy)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))

@@ -6,7 +6,7 @@ from conftest import ROOT
 
 from stages.export_model import halved
 from vdg.files import read_arrays
-from vdg.transfer import PRETRAINED
+from vdg.inference.transfer import PRETRAINED
 
 
 @pytest.mark.parametrize(

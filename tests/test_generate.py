@@ -10,16 +10,14 @@ import torch
 from conftest import ROOT
 from PIL import Image
 
-from vdg import models
-from vdg.batches import to_uint8
-from vdg.data import estimator
+from vdg import systems
+from vdg.data import keypoint_rcnn
 from vdg.data.annotations import read_keypoints, write_keypoints
-from vdg.data.synthetic import NAMED_POSES, named_keypoints, render
+from vdg.data.batches import to_uint8
+from vdg.data.synthetic.render import NAMED_POSES, named_keypoints, render
 from vdg.errors import InputError
-from vdg.models import vdg as system
-from vdg.pose import heat_maps
-from vdg.pose_finder import PoseFinder
-from vdg.transfer import (
+from vdg.inference.keypoints import PoseFinder
+from vdg.inference.transfer import (
     PoseTransfer,
     letter_box,
     named_pose,
@@ -27,6 +25,8 @@ from vdg.transfer import (
     read_openpose,
     require_torso,
 )
+from vdg.pose import heat_maps
+from vdg.systems import vdg as system
 
 SIZE = (32, 16)
 SHAPE = {"width": 4, "widest": 8, "depth": 2, "shared_encoders": False}
@@ -40,7 +40,7 @@ def model(tmp_path_factory):
     torch.nn.init.normal_(generator.stage2.decoder.out[-1].weight, std=0.1)
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     meta = {"system": "vdg", "stage1": SHAPE, "stage2": SHAPE, "size": SIZE}
-    models.save(path, generator, meta)
+    systems.save(path, generator, meta)
     return path
 
 
@@ -167,7 +167,7 @@ def test_python_call_equals_the_network(model, person):
     given = torch.as_tensor(image.copy())[None].permute(0, 3, 1, 2) / 127.5 - 1
     P_a, P_b = (heat_maps(torch.as_tensor(joints)[None], *SIZE) for joints in (source, target))
     with torch.inference_mode():
-        expected = to_uint8(models.load(model)[0](given, P_a, P_b))
+        expected = to_uint8(systems.load(model)[0](given, P_a, P_b))
     np.testing.assert_array_equal(one, expected)
     two = transfer(*(np.stack([x, x]) for x in (image, source, target)))
     np.testing.assert_array_equal(two[1], one[0])
@@ -233,7 +233,7 @@ def finder(tmp_path, monkeypatch):
 
     def make(people=()):
         found = np.array(people).reshape(-1, 18, 2)
-        monkeypatch.setattr(estimator, "people", lambda *_: found)
+        monkeypatch.setattr(keypoint_rcnn, "people", lambda *_: found)
         return PoseFinder(SIZE, "cpu", tmp_path / "out.png")
 
     return make

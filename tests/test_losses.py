@@ -6,7 +6,14 @@ import torch
 import torch.nn.functional as F
 from skimage.metrics import structural_similarity
 
-from vdg.losses import ImageLoss, adversarial_loss, discriminator_loss, l1, mask_l1, mask_ssim
+from vdg.training.losses import (
+    ImageLoss,
+    adversarial_loss,
+    discriminator_loss,
+    l1,
+    mask_l1,
+    mask_ssim,
+)
 
 WEIGHTS = [0.5, 1.0, 4.0]
 EDGES = ((0, 0), (0, 0), (5, 5), (5, 5))

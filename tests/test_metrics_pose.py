@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vdg.data.synthetic import render
+from vdg.data.synthetic.render import render
 from vdg.metrics.pose import (
     KeyPointJudge,
     SilhouetteJudge,

@@ -9,14 +9,14 @@ import torch
 import yaml
 from pydantic import ValidationError
 
-from vdg import models
-from vdg.batches import Batch
+from vdg import systems
 from vdg.config import Dataset
+from vdg.data.batches import Batch
 from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays
-from vdg.losses import ImageLoss
-from vdg.tasks import Reconstruction, Refinement
-from vdg.training import train
+from vdg.training.loop import train
+from vdg.training.losses import ImageLoss
+from vdg.training.objectives import Reconstruction, Refinement
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 H, W = 32, 16
@@ -24,7 +24,7 @@ STAGE1 = {"width": 4, "depth": 2, "widest": 8, "shared_encoders": False}
 SHARED = STAGE1 | {"shared_encoders": True}
 STAGE2 = {"width": 4, "depth": 2, "widest": 8}
 ADVERSARY = {"discriminator_width": 4, "discriminator_levels": 2}
-VDG = models.system("vdg")
+VDG = systems.system("vdg")
 META = {"system": "vdg", "stage1": STAGE1, "stage2": None}
 both_encoders = pytest.mark.parametrize("shape", [STAGE1, SHARED], ids=["separate", "shared"])
 
@@ -220,8 +220,8 @@ def test_the_generator_does_not_train_the_discriminator(batch):
 def test_round_trip(shape, stage, batch, tmp_path):
     network = shaken(stage1(shape) if stage == 1 else whole(shape)).eval()
     meta = META | {"stage1": shape, "stage2": STAGE2 if stage == 2 else None, "run": {"seed": 0}}
-    models.save(tmp_path / "model.safetensors", network, meta)
-    loaded, loaded_meta = models.load(tmp_path / "model.safetensors")
+    systems.save(tmp_path / "model.safetensors", network, meta)
+    loaded, loaded_meta = systems.load(tmp_path / "model.safetensors")
     assert loaded_meta == meta
     assert not loaded.training
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
@@ -235,7 +235,7 @@ def test_same_seed_same_bytes(tmp_path, batch):
         task = Reconstruction(stage1(seed=seed), 0.01)
         for _ in range(3):
             task.update(batch)
-        models.save(tmp_path / run, task.generator, META)
+        systems.save(tmp_path / run, task.generator, META)
     a, b, c = ((tmp_path / run).read_bytes() for run in "abc")
     assert a == b
     assert a != c
@@ -244,7 +244,7 @@ def test_same_seed_same_bytes(tmp_path, batch):
 @pytest.fixture
 def saved(tmp_path):
     path = tmp_path / "model.safetensors"
-    models.save(path, stage1(), META)
+    systems.save(path, stage1(), META)
     return path
 
 
@@ -253,10 +253,10 @@ def test_missing_and_truncated_file(saved):
     for length in (0, 5, 100, len(content) // 2, len(content) - 1):
         saved.write_bytes(content[:length])
         with pytest.raises(InputError, match=r"model.safetensors is damaged"):
-            models.load(saved)
+            systems.load(saved)
     saved.unlink()
     with pytest.raises(InputError, match=r"model.safetensors is missing"):
-        models.load(saved)
+        systems.load(saved)
 
 
 @pytest.mark.parametrize(
@@ -273,21 +273,21 @@ def test_file_of_another_architecture(saved, other):
     arrays, meta = read_arrays(saved)
     write_arrays(saved, arrays, meta | other)
     with pytest.raises(InputError, match="does not hold a generator of this version") as caught:
-        models.load(saved)
+        systems.load(saved)
     assert "\n" not in str(caught.value)
 
 
 def test_file_that_holds_no_model(tmp_path):
     write_arrays(tmp_path / "a.safetensors", {"images": np.zeros(3)}, {"names": []})
     with pytest.raises(InputError, match="does not hold a generator of this version"):
-        models.load(tmp_path / "a.safetensors")
+        systems.load(tmp_path / "a.safetensors")
 
 
 def test_file_of_an_unknown_system(saved):
     arrays, meta = read_arrays(saved)
     write_arrays(saved, arrays, meta | {"system": "nowhere"})
     with pytest.raises(InputError, match="nowhere"):
-        models.load(saved)
+        systems.load(saved)
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from browser import open_page
 
-from vdg.figures import grid, save_png
-from vdg.page import html
+from vdg.drawing import grid, save_png
+from vdg.report.page import html
 
 COLUMNS = ["source", "pose", "stage1", "l1", "full", "target"]
 ROWS, HEIGHT, WIDTH = 3, 64, 32

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vdg.data.annotations import read_pairs
+from vdg.data.pairs import PairSampler, all_pairs, draw_pairs, hold_out, is_valid
 from vdg.errors import InputError
-from vdg.pairs import PairSampler, all_pairs, draw_pairs, hold_out, is_valid
 
 SHOULDERS_HIPS = (2, 5, 8, 11)
 

@@ -144,7 +144,7 @@ def test_fresh_clone_is_in_step(finished, tmp_path):
     dvc(clone, "repro", "resolve")
     assert not run(clone, "git", "status", "--porcelain").stdout
     dvc(clone, *check)
-    with open(clone / "src/vdg/losses.py", "a") as file:
+    with open(clone / "src/vdg/training/losses.py", "a") as file:
         file.write("# changed\n")
     dvc(clone, "repro", "resolve")
     assert "dvc.lock" in run(clone, "git", "status", "--porcelain").stdout

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from vdg.pairs import is_valid
+from vdg.data.pairs import is_valid
 from vdg.pose import JOINTS, MASK_PAIRS, MIRRORED, SKELETON, TORSO, heat_maps, pose_mask
 
 NECK, RIGHT_SHOULDER, RIGHT_ELBOW, LEFT_ANKLE = 1, 2, 3, 13

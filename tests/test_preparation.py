@@ -7,13 +7,13 @@ import zipfile
 import numpy as np
 import pytest
 
-from vdg.data import deepfashion, download, estimator, market1501, preparation, synthetic
+from vdg.data import deepfashion, download, keypoint_rcnn, market1501, preparation, synthetic
 from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.data.images import ImageSet
+from vdg.data.pairs import is_valid
 from vdg.data.poses import PoseSet
 from vdg.errors import InputError
 from vdg.files import sha256
-from vdg.pairs import is_valid
 from vdg.pose import pose_mask
 
 H, W = 32, 16
@@ -207,8 +207,8 @@ def test_without_annotations_key_points_are_estimated(folder, monkeypatch):
         found[:, list(TORSO)] = 3
         return found
 
-    monkeypatch.setattr(estimator, "estimate", estimate)
-    monkeypatch.setattr(estimator, "load_network", lambda *size: sizes.append(size))
+    monkeypatch.setattr(keypoint_rcnn, "estimate", estimate)
+    monkeypatch.setattr(keypoint_rcnn, "load_network", lambda *size: sizes.append(size))
     train = preparation.build(folder, **OFFICIAL)["train"]
     assert sizes == [(H, W, "cpu")]
     total = RENDERED["train_identities"] * RENDERED["views"]

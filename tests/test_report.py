@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vdg import paper, report, results
 from vdg.files import write_json
+from vdg.report import published as paper
+from vdg.report import rows as results
+from vdg.report import tables as report
 
 PAIRS = 200
 SUFFIX = "_efficientnet_lite0"

@@ -27,7 +27,9 @@ from pathlib import Path
 
 import torch
 
-from vdg import experiment, files, training
+from vdg import files
+from vdg import train as experiment
+from vdg.training import loop as training
 
 torch.set_num_threads(1)
 stage, configuration, data, base = sys.argv[1:5]

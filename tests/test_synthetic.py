@@ -11,7 +11,9 @@ from scipy.ndimage import distance_transform_edt
 from vdg.data import market1501, synthetic
 from vdg.data.annotations import read_keypoints
 from vdg.data.silhouettes import read_silhouettes
-from vdg.data.synthetic import _person, render, write_archive
+from vdg.data.synthetic import write_archive
+from vdg.data.synthetic.people import sample_person
+from vdg.data.synthetic.render import render
 from vdg.errors import InputError
 from vdg.files import sha256
 
@@ -134,7 +136,7 @@ def torso(picture):
 def test_garments_are_alike_across_views(pictures):
     within, medians = [], []
     for identity in range(1, 31):
-        if _person(identity, 0).top.pattern != "plain":
+        if sample_person(identity, 0).top.pattern != "plain":
             continue
         views = [pictures[identity, view] for view in range(8)]
         views = [v for v in views if (v.keypoints[SHOULDERS_HIPS] >= 0).all()]
@@ -147,14 +149,14 @@ def test_garments_are_alike_across_views(pictures):
 
 
 def test_half_of_the_tops_are_patterned():
-    tops = [_person(identity, 0).top for identity in range(1, 301)]
+    tops = [sample_person(identity, 0).top for identity in range(1, 301)]
     assert 0.4 < np.mean([top.pattern != "plain" for top in tops]) < 0.6
     assert min(top.period for top in tops) > 1 / 14
     assert min(np.abs(np.subtract(*top.colours)).mean() for top in tops) > 55
 
 
 def test_stripes_reach_the_picture():
-    person = next(i for i in range(1, 100) if _person(i, 0).top.pattern == "horizontal")
+    person = next(i for i in range(1, 100) if sample_person(i, 0).top.pattern == "horizontal")
     views = [render(person, view, 64, 0) for view in range(8)]
     spread = [torso(v).mean(1).std() for v in views if (v.keypoints[SHOULDERS_HIPS] >= 0).all()]
     assert np.median(spread) > 15

@@ -11,11 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from vdg import cli, runtime, training
+from vdg import cli, runtime
 from vdg.errors import InputError, StoppedError
-from vdg.training import clean_up, learning_rate_factor, train, write_losses
+from vdg.training import loop as training
+from vdg.training.checkpoints import clean_up
+from vdg.training.loop import learning_rate_factor, train, write_losses
 
-SOURCES = Path(training.__file__).parents[1]
+SOURCES = Path(training.__file__).parents[2]
 STEPS = 64  # no multiple of what follows
 SETTINGS = {"steps": STEPS, "log_every": 5, "checkpoint_every": 20}
 
@@ -344,10 +346,14 @@ def inputs(tmp_path):
 
 
 def test_scratch_folder_is_that_of_one_run_alone(inputs):
-    settings = {"seed": 0, "stage1": {"steps": 5, "width": 8}, "code": {"src/vdg/losses.py": "1"}}
+    settings = {
+        "seed": 0,
+        "stage1": {"steps": 5, "width": 8},
+        "code": {"src/vdg/training/losses.py": "1"},
+    }
     folders = [runtime.scratch_folder(settings, inputs)]
     changes = [{"seed": 1}, {"stage1": {"steps": 6, "width": 8}}]
-    for change in [*changes, {"code": {"src/vdg/losses.py": "2"}}]:
+    for change in [*changes, {"code": {"src/vdg/training/losses.py": "2"}}]:
         folders.append(runtime.scratch_folder(settings | change, inputs))
     folders.append(runtime.scratch_folder(settings, inputs[:1]))
     inputs[1].write_bytes(b"c")

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from vdg import code
+from vdg import resolve as code
 from vdg.errors import InputError
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
@@ -58,7 +58,7 @@ def _module_of(folder: str, function: str) -> AfterValidator:
 
 
 Reader = Annotated[str, _module_of("data", "read")]
-System = Annotated[str, _module_of("models", "build_stage1")]
+System = Annotated[str, _module_of("systems", "build_stage1")]
 
 
 class Section(BaseModel):
@@ -351,7 +351,7 @@ def resolve(params: Params) -> dict[str, dict]:
         poses = dataset.poses.model_dump() | {"device": device}
         files[f"{name}/pose-heatmaps.json"] = run("pose_heatmaps", {"poses": poses})
         evaluation = dataset.evaluation.model_dump() | hardware
-        systems = {f"vdg.models.{params.network[key].system}" for key in params.networks}
+        systems = {f"vdg.systems.{params.network[key].system}" for key in params.networks}
         files[f"{name}/evaluation.json"] = run("evaluate", evaluation, *sorted(systems))
         # the reference rows know no network, and none of its precision
         references = {key: value for key, value in evaluation.items() if key != "precision"}
@@ -359,7 +359,7 @@ def resolve(params: Params) -> dict[str, dict]:
         for key in params.networks:
             network = params.network[key].model_dump()
             settings = {"network": network, "stage1": dataset.stage1.model_dump(), **training}
-            system = f"vdg.models.{network['system']}"
+            system = f"vdg.systems.{network['system']}"
             files[f"{name}/stage1-{key}.json"] = run("train_stage1", settings, system)
         for key in params.variants:
             variant = params.variant[key]
@@ -370,7 +370,7 @@ def resolve(params: Params) -> dict[str, dict]:
                 loss["alpha"] = params.alpha if variant.alpha is None else variant.alpha
             stage2 = dataset.stage2.model_dump(by_alias=True)
             settings = {"stage2": stage2, "loss": loss, **training}
-            system = f"vdg.models.{params.network[variant.network].system}"
+            system = f"vdg.systems.{params.network[variant.network].system}"
             files[f"{name}/stage2-{key}.json"] = run("train_stage2", settings, system)
             files[f"{name}/network-{key}.json"] = run("assign_stage1", {"network": variant.network})
     report = {

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vdg import distributed
 from vdg.errors import InputError
 from vdg.files import sha256
 
@@ -62,7 +61,7 @@ def set_up(seed: int, deterministic: bool = True) -> None:
     torch.backends.cudnn.benchmark = not deterministic
 
 
-def provenance(device: torch.device, config: dict) -> dict[str, str]:
+def provenance(device: torch.device, config: dict, processes: int = 1) -> dict[str, str]:
     """What a report says of the machine; no clock, path or host name, so that bytes stay stable.
 
     config: a run's, with `precision` and `deterministic`, and `compile` if it is a training.
@@ -75,7 +74,7 @@ def provenance(device: torch.device, config: dict) -> dict[str, str]:
     mode = config["precision"]
     mode += ", deterministic" if config["deterministic"] else ", not deterministic"
     mode += ", compiled" if config.get("compile") else ""
-    mode += f", {distributed.world()} processes" if distributed.world() > 1 else ""
+    mode += f", {processes} processes" if processes > 1 else ""
     return {"device": name, "mode": mode, "versions": versions}
 
 

@@ -8,9 +8,9 @@ from tqdm import tqdm
 
 from vdg.data.annotations import check_names, read_keypoints, read_pairs
 from vdg.data.images import ImageSet
+from vdg.data.pairs import all_pairs, hold_out, is_valid
 from vdg.data.poses import PoseSet
 from vdg.errors import InputError
-from vdg.pairs import all_pairs, hold_out, is_valid
 from vdg.pose import pose_mask
 
 
@@ -65,10 +65,10 @@ class _Part:
         if annotation.is_file():
             keypoints = read_keypoints(annotation)
         else:
-            from vdg.data import estimator  # its torchvision takes two seconds to import
+            from vdg.data import keypoint_rcnn  # its torchvision takes two seconds to import
 
-            network = estimator.load_network(*size, device)
-            found = estimator.estimate(images.images, device, network)
+            network = keypoint_rcnn.load_network(*size, device)
+            found = keypoint_rcnn.estimate(images.images, device, network)
             keypoints = dict(zip(images.names, found, strict=True))
         for name, joints in keypoints.items():
             if (joints >= size).any():

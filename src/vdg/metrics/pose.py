@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from vdg.models.blocks import Decoder, Encoder
+from vdg.blocks import Decoder, Encoder
 
 WIDTHS = [16, 32, 64]
 STEPS, BATCH, LEARNING_RATE = 250, 32, 2e-3

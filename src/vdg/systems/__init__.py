@@ -4,7 +4,7 @@
 `build_generator(stage1, shape)` the whole generator, called alike, with stage I frozen in it;
 `build_discriminator(shape)` the adversary, called with (I_a, P_b, image).
 A system that optimises something else brings a `Reconstruction` or a `Refinement` of its own, which
-then takes the place of that of `vdg.tasks` and is called like it.
+then takes the place of that of `vdg.training.objectives` and is called like it.
 """
 
 import importlib
@@ -18,7 +18,7 @@ from vdg.files import read_arrays, write_arrays
 
 def system(name: str):
     """The module of a system."""
-    return importlib.import_module(f"vdg.models.{name}")
+    return importlib.import_module(f"vdg.systems.{name}")
 
 
 def save(path, generator: nn.Module, meta: dict) -> None:

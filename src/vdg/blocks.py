@@ -7,8 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from vdg.distributed import BatchNorm
-
 
 class Residual(nn.Module):
     """x + two 3x3 convolutions of x, each after batch-norm and ReLU: (B, C, H, W), unchanged.
@@ -32,7 +30,7 @@ class Residual(nn.Module):
 
 def activation(channels: int) -> tuple[nn.Module, nn.Module]:
     """Batch-norm and ReLU."""
-    return BatchNorm(channels), nn.ReLU(inplace=True)
+    return nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
 
 
 def level_widths(width: int, depth: int, widest: int) -> list[int]:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from vdg import models
-from vdg.batches import to_uint8
+from vdg import systems
 from vdg.data.annotations import read_keypoints
-from vdg.data.synthetic import NAMED_POSES, named_keypoints
+from vdg.data.batches import to_uint8
+from vdg.data.synthetic.render import NAMED_POSES, named_keypoints
 from vdg.errors import InputError
 from vdg.pose import TORSO, heat_maps
 from vdg.runtime import select_device
@@ -149,7 +149,7 @@ class PoseTransfer:
         Raises InputError for a damaged file and for a device that is not here.
         """
         chosen = select_device(device)
-        generator, meta = models.load(path, chosen)
+        generator, meta = systems.load(path, chosen)
         if "size" not in meta:
             raise InputError(f"{path} does not say the size of its pictures: train it again")
         return cls(generator, tuple(meta["size"]), meta, chosen)

@@ -1,37 +1,22 @@
 """One training loop for every stage of every system: it knows steps, not networks."""
 
-import io
 import math
-import shutil
 import signal
 import sys
-import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from vdg import distributed
 from vdg.errors import InputError, StoppedError
 from vdg.files import write_bytes
-
-
-class Task(Protocol):
-    """What is trained. `update` takes one optimisation step and returns its losses, detached."""
-
-    result: nn.Module  # of `modules`, or part of one
-    modules: nn.ModuleDict
-    optimizers: dict[str, torch.optim.Optimizer]
-
-    def wrap(self, wrapper: Callable[[nn.Module], nn.Module]) -> None:
-        """Put the networks that `update` calls into a wrapper."""
-
-    def update(self, batch: Any) -> dict[str, Tensor]: ...
+from vdg.training import checkpoints, distributed
+from vdg.training.objectives import Task
 
 
 def learning_rate_factor(step: int, steps: int, decay: float) -> float:
@@ -73,7 +58,7 @@ def train(
         )
     base_rates = {k: [g["lr"] for g in o.param_groups] for k, o in task.optimizers.items()}
     with distributed.first():
-        start, rows = _resume(task, scratch, device)
+        start, rows = checkpoints.resume(task, scratch, device)
     task.wrap(distributed.wrap)
     main = distributed.rank() == 0
     autocast = torch.autocast(
@@ -120,7 +105,7 @@ def train(
             if stop or done // checkpoint_every > (done - log_every) // checkpoint_every:
                 _require_finite_weights(task, scratch, done)
                 if main:
-                    _save(task, scratch, done, rows)
+                    checkpoints.save(task, scratch, done, rows)
                     at_checkpoint()
                 if stop:
                     raise StoppedError(stopped[0] if stopped else signal.SIGTERM)
@@ -142,7 +127,7 @@ def _require_finite_weights(task: Task, scratch: Path, step: int) -> None:
 
 
 def _diverged(what: str, step: int, scratch: Path) -> InputError:
-    last = next(iter(_checkpoints(scratch)), None)
+    last = next(iter(checkpoints.checkpoints(scratch)), None)
     return InputError(
         f"training diverged before step {step}: {what}; lower the learning rate. "
         f"Last good checkpoint: {last or 'none'}"
@@ -166,49 +151,6 @@ def _stop_signal():
     finally:
         for signum, handler in old.items():
             signal.signal(signum, handler)
-
-
-def _checkpoints(scratch: Path) -> list[Path]:
-    return sorted(scratch.glob("step-*.pt"), reverse=True)
-
-
-def _save(task: Task, scratch: Path, step: int, rows: list[dict[str, float]]) -> None:
-    state = {
-        "step": step,
-        "rows": rows,
-        "modules": {k: m.state_dict() for k, m in task.modules.items()},
-        "optimizers": {k: o.state_dict() for k, o in task.optimizers.items()},
-        "rng": torch.get_rng_state(),
-    }
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    write_bytes(scratch / f"step-{step:08d}.pt", buffer.getvalue())
-    for old in _checkpoints(scratch)[2:]:  # two, in case the newest is damaged
-        old.unlink()
-
-
-def _resume(task: Task, scratch: Path, device) -> tuple[int, list[dict[str, float]]]:
-    for path in _checkpoints(scratch):
-        try:
-            state = torch.load(path, map_location=device, weights_only=True)
-            step, rows = state["step"], state["rows"]
-        except Exception as error:  # torch.load has no one exception for a damaged file
-            warnings.warn(f"{path} is damaged ({type(error).__name__}); set aside", stacklevel=2)
-            path.rename(path.with_suffix(".damaged"))
-            continue
-        for key, module in task.modules.items():
-            module.load_state_dict(state["modules"][key])
-        for key, optimizer in task.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][key])
-        torch.set_rng_state(state["rng"].cpu())
-        print(f"resuming {path} at step {step}", file=sys.stderr)
-        return step, rows
-    return 0, []
-
-
-def clean_up(scratch: Path) -> None:
-    """Delete the checkpoints of a finished run."""
-    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_losses(path, rows: list[dict[str, float]]) -> None:

@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vdg.data import estimator
-from vdg.data.synthetic import NAMED_POSES
+from vdg.data import keypoint_rcnn
+from vdg.data.synthetic.render import NAMED_POSES
+from vdg.drawing import save_png, skeleton
 from vdg.errors import InputError
-from vdg.figures import save_png, skeleton
-from vdg.pose import TORSO
-from vdg.transfer import (
+from vdg.inference.transfer import (
     csv_row,
     letter_box,
     named_pose,
@@ -19,6 +18,7 @@ from vdg.transfer import (
     read_openpose,
     require_torso,
 )
+from vdg.pose import TORSO
 
 
 class PoseFinder:
@@ -34,7 +34,7 @@ class PoseFinder:
     def source(self, path: Path, picture: Image.Image, given: str | None, person: int | None):
         """Joints (18, 2) of the source. given: CSV:NAME or a JSON, in the picture's own pixels."""
         if given is None:
-            people = estimator.people(picture, self.device)
+            people = keypoint_rcnn.people(picture, self.device)
             joints = self._one(people, person, str(path), "--person {}", picture, "people")
         else:
             joints = self._written(given, person, "--person {}")
@@ -54,7 +54,7 @@ class PoseFinder:
             _require_inside(joints, self.size, text, "a picture of the model")
         elif Path(file).suffix or Path(file).exists():
             picture = open_picture(Path(file))
-            people = estimator.people(picture, self.device)
+            people = keypoint_rcnn.people(picture, self.device)
             joints = self._one(people, person, file, choice, picture, "pose-people")
             joints = letter_box(picture, self.size)[1].place(joints)
         else:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vdg import paper
 from vdg.files import read_json
+from vdg.report import published as paper
 
 REFERENCES = {
     "real": "the target itself",

@@ -8,7 +8,7 @@ published; the ones here follow the README, "What the paper does not say".
 import torch
 from torch import Tensor, nn
 
-from vdg.models.blocks import Decoder, Encoder, PatchDiscriminator, Residual, level_widths
+from vdg.blocks import Decoder, Encoder, PatchDiscriminator, Residual, level_widths
 
 JOINTS = 18
 

@@ -1,17 +1,31 @@
 """What the two stages optimise, for any system's networks. `result` is the network to keep."""
 
 from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from vdg.batches import Batch
-from vdg.losses import ImageLoss, adversarial_loss, discriminator_loss, l1
+from vdg.data.batches import Batch
+from vdg.training.losses import ImageLoss, adversarial_loss, discriminator_loss, l1
 
 Wrapper = Callable[[nn.Module], nn.Module]
 ADVERSARIAL_BETA = 0.5
 """Adam's beta_1 against an adversary, as in PG2, Def-GAN and the author's later code."""
+
+
+class Task(Protocol):
+    """What is trained. `update` takes one optimisation step and returns its losses, detached."""
+
+    result: nn.Module  # of `modules`, or part of one
+    modules: nn.ModuleDict
+    optimizers: dict[str, torch.optim.Optimizer]
+
+    def wrap(self, wrapper: Callable[[nn.Module], nn.Module]) -> None:
+        """Put the networks that `update` calls into a wrapper."""
+
+    def update(self, batch: Any) -> dict[str, Tensor]: ...
 
 
 def adam(module: nn.Module, learning_rate: float, beta: float = 0.9) -> torch.optim.Optimizer:

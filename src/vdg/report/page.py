@@ -7,7 +7,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from vdg.figures import GAP
+from vdg.drawing import GAP
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">

@@ -11,13 +11,13 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from vdg.data import estimator
-from vdg.data.synthetic import NAMED_POSES, render
+from vdg.data import keypoint_rcnn
+from vdg.data.synthetic.render import NAMED_POSES, render
+from vdg.drawing import COLOURS, enlarge
 from vdg.errors import InputError
-from vdg.figures import COLOURS, enlarge
+from vdg.inference.transfer import PoseTransfer, letter_box, named_pose, open_picture, require_torso
 from vdg.pose import SKELETON, TORSO
 from vdg.runtime import select_device
-from vdg.transfer import PoseTransfer, letter_box, named_pose, open_picture, require_torso
 
 SHOWN_HEIGHT = 384  # pixels of the pictures on the page
 PEOPLE = 8
@@ -175,7 +175,7 @@ class Studio:
         size = self.model(model).size
         if not self.estimate:
             return image, editor_value(named_pose("stand", size), size, image)
-        found = estimator.people(image, self.model(model).device)
+        found = keypoint_rcnn.people(image, self.model(model).device)
         whole = [joints for joints in found if (joints[list(TORSO)] >= 0).all()]
         if not len(found):
             raise InputError("no person was found in the picture")

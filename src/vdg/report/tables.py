@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vdg import paper
-from vdg.charts import loss_curves, scatter
-from vdg.figures import enlarge, grid, save_png, skeleton
+from vdg.drawing import enlarge, grid, save_png, skeleton
 from vdg.files import read_arrays, replacing_folder, write_bytes, write_json
 from vdg.metrics.bootstrap import paired_interval
-from vdg.page import html
-from vdg.results import CLASSIFIED, REFERENCES, DatasetReport, Row, collect, stage1_row, tidy
+from vdg.report import published as paper
+from vdg.report.page import html
+from vdg.report.pictures import loss_curves, scatter
+from vdg.report.rows import CLASSIFIED, REFERENCES, DatasetReport, Row, collect, stage1_row, tidy
 
 COMPARED = ("ssim", "mask_ssim", "pose_iou", "pck", "lpips")  # figures that each pair has
 HEADINGS = {
@@ -33,7 +33,7 @@ HEADINGS = {
     "ssim_def_gan_script": "SSIM (Def-GAN script)",
 }
 BEFORE, AFTER = ("source", "pose"), ("target",)  # of what is generated, in a row of a grid
-EXTREMES = ("best", "median", "worst")  # as `vdg.evaluation.extremes` orders them
+EXTREMES = ("best", "median", "worst")  # as `vdg.evaluate.extremes` orders them
 DIGITS = {"is": 2, "mask_is": 2, "fid": 1}
 
 

@@ -7,15 +7,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vdg import distributed, models
-from vdg.batches import Batch, PairData, load_pairs, to_uint8
-from vdg.figures import grid, save_png, skeleton
-from vdg.losses import ImageLoss
+from vdg import systems
+from vdg.data.batches import Batch, PairData, load_pairs, to_uint8
+from vdg.data.pairs import PairSampler, draw_pairs
+from vdg.drawing import grid, save_png, skeleton
 from vdg.metrics.ssim import mask_ssim, ssim
-from vdg.pairs import PairSampler, draw_pairs
 from vdg.runtime import provenance, require_compiler, scratch_folder, select_device, set_up
-from vdg.tasks import Reconstruction, Refinement
-from vdg.training import Task, clean_up, train, write_losses
+from vdg.training import distributed
+from vdg.training.checkpoints import clean_up
+from vdg.training.loop import train, write_losses
+from vdg.training.losses import ImageLoss
+from vdg.training.objectives import Reconstruction, Refinement, Task
 
 PREVIEW_PAIRS = 6
 WATCHED_PAIRS = 64  # of the test, measured as training goes; no checkpoint is chosen by them
@@ -41,7 +43,7 @@ def stage1_task(config: dict) -> tuple[Reconstruction, dict]:
     config: configs/<dataset>/stage1-<network>.json.
     """
     name, settings = config["network"]["system"], config["stage1"]
-    system = models.system(name)
+    system = systems.system(name)
     shape = settings | {"shared_encoders": config["network"]["shared_encoders"]}
     task = getattr(system, "Reconstruction", Reconstruction)
     meta = {"system": name, "stage1": shape, "stage2": None}
@@ -53,7 +55,7 @@ def stage2_task(config: dict, coarse: nn.Module, meta: dict) -> tuple[Refinement
 
     config: configs/<dataset>/stage2-<variant>.json. coarse, meta: of the stage I.
     """
-    system, settings = models.system(meta["system"]), config["stage2"]
+    system, settings = systems.system(meta["system"]), config["stage2"]
     task = getattr(system, "Refinement", Refinement)(
         system.build_generator(coarse, settings),
         system.build_discriminator(settings),
@@ -78,7 +80,7 @@ def train_stage2(config: dict, data: Path, stage1: Path, seed: int, outputs: Out
     """Refine a trained stage I adversarially. config: configs/<dataset>/stage2-<variant>.json."""
     with distributed.processes(select_device(config["device"])) as device:
         set_up(seed, config["deterministic"])
-        task, meta = stage2_task(config, *models.load(stage1, device))
+        task, meta = stage2_task(config, *systems.load(stage1, device))
         _run(task, config["stage2"], config, data, seed, outputs, meta, device, [stage1])
 
 
@@ -128,9 +130,9 @@ def _run(
         return
     about = {
         "size": [pairs.height, pairs.width],
-        "run": {"seed": seed} | provenance(device, config),
+        "run": {"seed": seed} | provenance(device, config, distributed.world()),
     }
-    models.save(outputs.model, task.result, meta | about)
+    systems.save(outputs.model, task.result, meta | about)
     write_losses(outputs.losses, rows)
     preview(task.result, pairs, outputs.samples)
     clean_up(scratch)

@@ -93,11 +93,14 @@ def share(batch: Tensor) -> Tensor:
 
 
 def wrap(module: nn.Module) -> nn.Module:
-    """The module, its gradients averaged over all processes."""
+    """The module, its gradients averaged and its batch-norm taken over all processes."""
     if world() == 1:
         return module
-    # no buffers to send: batch statistics are those of all processes already (`BatchNorm`), and
-    # spectral norms follow from the weights
+    for layer in module.modules():
+        if type(layer) is nn.BatchNorm2d:
+            layer.__class__ = BatchNorm  # in place: optimisers hold its parameters
+    # no buffers to send: batch statistics are those of all processes already, and spectral norms
+    # follow from the weights
     return DistributedDataParallel(module, broadcast_buffers=False)
 
 

@@ -1,0 +1,122 @@
+"""All metrics of one set of generated images at once."""
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from vdg.metrics import classifiers
+from vdg.metrics.fid import fid
+from vdg.metrics.inception_score import inception_score
+from vdg.metrics.perceptual import Perceptual
+from vdg.metrics.pose import KeyPointJudge, SilhouetteJudge
+from vdg.metrics.sharpness import gradient_magnitude, sharpness
+from vdg.metrics.ssim import mask_ssim, ssim
+
+BATCH = 50
+FLOOR_MASKS = 1000  # enough to know mask-SSIM's floor
+
+
+class Scorer:
+    """Scores generated images against the targets of one test list.
+
+    targets: uint8 (N, H, W, 3); masks: bool (N, H, W), of the targets; None for no masked figures.
+    classifier: of IS and FID; None for neither.
+    crop_width: columns in the middle for a second SSIM without white margins; None for no such.
+    judge: of the pose; None for no such figure.
+    real_features: of the targets, where they are known already.
+    perceptual: LPIPS; None for no such figure.
+    """
+
+    def __init__(
+        self,
+        targets: np.ndarray,
+        masks: np.ndarray | None,
+        classifier: classifiers.Classifier | None,
+        crop_width: int | None = None,
+        judge: SilhouetteJudge | KeyPointJudge | None = None,
+        real_features: np.ndarray | None = None,
+        perceptual: Perceptual | None = None,
+    ):
+        self.targets, self.masks, self.classifier = targets, masks, classifier
+        self.crop_width, self.judge, self.perceptual = crop_width, judge, perceptual
+        if real_features is None and classifier is not None:
+            real_features, _ = self._classify(targets)
+        self.real_features = real_features
+
+    def __call__(self, generated: np.ndarray) -> tuple[dict[str, float], pd.DataFrame]:
+        """generated: uint8 (N, H, W, 3). Returns (figures of the set, figures of each pair)."""
+        columns: dict[str, list] = {}
+        spans = range(0, len(generated), BATCH)
+        for i in tqdm(spans, desc="score", unit="batch", disable=None):
+            part = slice(i, i + BATCH)
+            for name, values in self._pairwise(generated[part], part).items():
+                columns.setdefault(name, []).append(values.double())
+        table = pd.DataFrame({name: torch.cat(values) for name, values in columns.items()})
+        figures = {name: float(table[name].mean()) for name in table if "gradient" not in name}
+        if self.classifier is not None:
+            figures |= self._set_figures(generated)
+        gradients = (table[name].to_numpy() for name in ("gradient", "target_gradient"))
+        figures["sharpness"] = sharpness(*gradients)
+        return figures, table
+
+    @property
+    def classifier_suffix(self) -> str:
+        """Marks figures of the stand-in, which nobody may set beside published ones."""
+        name = self.classifier.name
+        return "" if name == "Inception-2015" else "_" + name.lower().replace("-", "_")
+
+    def _set_figures(self, generated: np.ndarray) -> dict[str, float]:
+        features, probabilities = self._classify(generated)
+        scored = {"is": probabilities}
+        if self.masks is not None:
+            scored["mask_is"] = self._classify(generated * self.masks[..., None])[1]
+        figures, suffix = {}, self.classifier_suffix
+        for name, given in scored.items():
+            figures[name + suffix], figures[f"{name}{suffix}_splits_std"] = inception_score(given)
+        figures["fid" + suffix] = fid(features, self.real_features)
+        return figures
+
+    def _pairwise(self, generated: np.ndarray, part: slice) -> dict[str, torch.Tensor]:
+        x, y = _channels_first(generated), _channels_first(self.targets[part])
+        spread = (x.amax((1, 2, 3)) - x.amin((1, 2, 3))).double().clamp(min=1)
+        figures = {
+            "ssim": ssim(x, y),
+            "ssim_pg2": ssim(x, y, window="uniform"),
+            "ssim_def_gan_script": ssim(x, y, data_range=spread),
+        }
+        if self.masks is not None:
+            mask = torch.as_tensor(self.masks[part])[:, None]
+            figures["mask_ssim"] = mask_ssim(x, y, mask)
+            figures["mask_ssim_pg2"] = mask_ssim(x, y, mask, window="uniform")
+        if self.crop_width:
+            left = (x.shape[3] - self.crop_width) // 2
+            middle = slice(left, left + self.crop_width)
+            figures[f"ssim_{self.crop_width}"] = ssim(x[..., middle], y[..., middle])
+        if self.judge is not None:
+            figures |= self.judge(generated, part)
+        if self.perceptual is not None:
+            figures["lpips"] = self.perceptual(x, y)
+        figures["gradient"] = gradient_magnitude(x)
+        figures["target_gradient"] = gradient_magnitude(y)
+        return figures
+
+    def _classify(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        both = [
+            self.classifier(_channels_first(images[i : i + BATCH]))
+            for i in tqdm(range(0, len(images), BATCH), desc="classify", disable=None)
+        ]
+        features, probabilities = zip(*both, strict=True)
+        return torch.cat(features).numpy(), torch.cat(probabilities).numpy()
+
+
+def _channels_first(images: np.ndarray) -> torch.Tensor:
+    return torch.as_tensor(images).permute(0, 3, 1, 2)
+
+
+def noise_floor(masks: np.ndarray) -> float:
+    """mask-SSIM of noise against noise under the targets' masks: where the scale begins."""
+    rng = np.random.default_rng(0)
+    shape = (*masks.shape, 3)
+    x, y = (_channels_first(rng.integers(0, 256, shape, np.uint8)) for _ in range(2))
+    return float(mask_ssim(x, y, torch.as_tensor(masks)[:, None]).mean())
