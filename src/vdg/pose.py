@@ -32,15 +32,19 @@ MASK_RADIUS = 4.0
 MASK_CLOSING = 5
 
 
-def heat_maps(keypoints: torch.Tensor, height: int, width: int) -> torch.Tensor:
+def heat_maps(
+    keypoints: torch.Tensor, height: int, width: int, sigma: float | None = None
+) -> torch.Tensor:
     """Gaussian heat maps P (Siarohin et al., CVPR 2018).
 
     keypoints: (B, 18, 2), (y, x) in pixels, negative = missing.
+    sigma: pixels; by default HEAT_MAP_SIGMA at a height of 128, scaled with the height.
     Returns (B, 18, height, width) in [0, 1], laid out channels last as the pictures are: peak 1 at
     the joint, a zero map where it is missing.
     """
     keypoints = keypoints.to(torch.float32)
-    scale = 2 * (HEAT_MAP_SIGMA * height / 128) ** 2
+    sigma = HEAT_MAP_SIGMA * height / 128 if sigma is None else sigma
+    scale = 2 * sigma**2
     rows = torch.arange(height, device=keypoints.device, dtype=torch.float32)[:, None]
     columns = torch.arange(width, device=keypoints.device, dtype=torch.float32)[:, None]
     y, x = keypoints[:, None, :, 0], keypoints[:, None, :, 1]
