@@ -10,10 +10,8 @@ Layers and constants are those of the authors' code, which differs from the pape
 normalisation is a layer norm, its warp nearest-neighbour.
 """
 
-import functools
 import itertools
 import math
-from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -207,9 +205,27 @@ class Warp:
         B, C, height, width = features.shape
         # a row for each pixel and, after those of an image, one of zeros for what is not read
         rows = F.pad(features.permute(0, 2, 3, 1).reshape(B, -1, C), (0, 0, 0, 1)).flatten(0, 1)
-        parts = self._parts(rows, *self._coordinates(height, width, scale), scale)
-        warped = functools.reduce(torch.maximum, parts)
+        taps = self._taps(height, width, scale)
+        part = _largest(rows.detach(), taps)
+        # the largest part alone has a gradient: ten of them would take most of a step
+        chosen = ([of_part.T.gather(1, part) for of_part in tap] for tap in taps)
+        warped = sum(rows.gather(0, index) * weight for index, weight in chosen)
         return warped.view(B, height, width, C).permute(0, 3, 1, 2)
+
+    def _taps(self, height: int, width: int, scale: int) -> list[tuple[Tensor, Tensor]]:
+        """The pixels that each part reads for each target pixel: rows and their weights.
+
+        One tap with weight 1 for "nearest", four for "bilinear"; each (10, B * height * width).
+        """
+        u, v = self._coordinates(height, width, scale)
+        if self.mode == "nearest":
+            corners = [(_rounded(u), _rounded(v))]
+            weights = [torch.ones_like(u)]
+        else:
+            corners = [(u.floor() + i, v.floor() + j) for i in (0, 1) for j in (0, 1)]
+            weights = [(1 - (u - x).abs()) * (1 - (v - y).abs()) for x, y in corners]
+        indices = [self._index(x, y, scale) for x, y in corners]
+        return [(i, w.transpose(0, 1).flatten(1)) for i, w in zip(indices, weights, strict=True)]
 
     def _coordinates(self, height: int, width: int, scale: int) -> tuple[Tensor, Tensor]:
         """Columns and rows of the source that target pixels read, each (B, 10, height, width)."""
@@ -219,28 +235,29 @@ class Warp:
         on_x, on_y, shift = maps[:, :, :, 0], maps[:, :, :, 1], maps[:, :, :, 2] / scale
         return (on_x * x + on_y * y + shift).unbind(2)
 
-    def _parts(self, rows: Tensor, u: Tensor, v: Tensor, scale: int) -> Iterator[Tensor]:
-        """Each part's reading of the source, (B * height * width, C)."""
-        if self.mode == "nearest":
-            for index in self._index(_rounded(u), _rounded(v), scale):
-                yield rows.index_select(0, index)
-            return
-        left, top = u.floor(), v.floor()
-        corners = [(left + i, top + j) for i in (0, 1) for j in (0, 1)]
-        indices = [self._index(x, y, scale) for x, y in corners]
-        weights = [(1 - (u - x).abs()) * (1 - (v - y).abs()) for x, y in corners]
-        for part in range(u.shape[1]):
-            taps = zip(indices, weights, strict=True)
-            yield sum(rows.index_select(0, i[part]) * w[:, part].reshape(-1, 1) for i, w in taps)
-
     def _index(self, u: Tensor, v: Tensor, scale: int) -> Tensor:
-        """Which row each part reads at each pixel: long (10, B * height * width)."""
+        """The row of a pixel that each part reads: long (10, B * height * width)."""
         height, width = u.shape[-2:]
         mask = self.masks[:, :, ::scale, ::scale]
         inside = mask & (u >= 0) & (u < width) & (v >= 0) & (v < height)
         place = torch.where(inside, v * width + u, height * width).long()
         first = torch.arange(len(u), device=u.device) * (height * width + 1)
         return (place + first[:, None, None, None]).transpose(0, 1).flatten(1)
+
+
+def _largest(rows: Tensor, taps: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Which part has the largest value, by a running maximum: long (B * height * width, C)."""
+
+    def read(part: int) -> Tensor:
+        return sum(rows.index_select(0, i[part]) * weight[part, :, None] for i, weight in taps)
+
+    largest = read(0)
+    best = torch.zeros_like(largest, dtype=torch.long)
+    for part in range(1, len(taps[0][0])):
+        value = read(part)
+        best.masked_fill_(value > largest, part)
+        largest = torch.maximum(largest, value)
+    return best
 
 
 def _rounded(x: Tensor) -> Tensor:
@@ -455,4 +472,10 @@ def build_stage1(settings: dict) -> nn.Module:
 
 
 def stage1_task(generator: nn.Module, settings: dict) -> Adversarial:
+    """Raises InputError for features without weights, or a weight of theirs without features."""
+    if (settings["features"] == "none") != (settings["nn_weight"] == 0):
+        raise InputError(
+            "def_gan: features and nn_weight go together; set both (python -m bench.feature_weights"
+            " measures a weight), or features to none and nn_weight to 0"
+        )
     return Adversarial(generator, settings)
