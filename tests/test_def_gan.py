@@ -329,7 +329,7 @@ def test_body_mask_is_the_frame_and_head_mask_a_square():
     assert not masks_of(poses(dict.fromkeys(def_gan.HEAD)))[0, HEAD].any()
 
 
-def test_limb_masks_are_rectangles_longer_than_those_of_the_maps():
+def test_limb_masks_are_rectangles():
     masks = masks_of(poses({3: (40, 20), 4: (60, 20)}))[0]
     rows, columns = masks[RIGHT_FOREARM].nonzero().T
     half = 0.2 * torso_of(STANDING)

@@ -44,8 +44,7 @@ FITTED = (*TORSO, *HEAD)
 """Joints of the two fitted parts: body = the first four; head = the shoulders and HEAD."""
 
 START_EXTENSION = 0.1  # of the limb's length, beyond its first joint
-MAP_EXTENSION = (0.1, 0.1, 0.3, 0.3) * 2  # beyond its second; shins and forearms carry feet, hands
-MASK_EXTENSION = (0.1, 0.1, 0.5, 0.5) * 2
+END_EXTENSION = (0.1, 0.1, 0.5, 0.5) * 2  # beyond its second; shins and forearms carry feet, hands
 HALF_WIDTH = 0.2  # of a limb, in lengths of the torso
 HEAD_RADIUS = 0.4  # in lengths of the torso
 ABSENT = ((1.0, 0.0, 1000.0), (0.0, 1.0, 1000.0))
@@ -76,11 +75,11 @@ class Pose:
         """bool (B, 8): both joints of each limb."""
         return self.found[:, STARTS] & self.found[:, ENDS]
 
-    def rectangles(self, extension: tuple[float, ...]) -> Tensor:
+    def rectangles(self) -> Tensor:
         """(B, 8, 3, 2): each limb's rectangle: centre, length and half width, as vectors."""
         start, end = self.points[:, STARTS], self.points[:, ENDS]
         start = start + START_EXTENSION * (start - end)
-        end = end + self.points.new_tensor(extension)[:, None] * (end - start)
+        end = end + self.points.new_tensor(END_EXTENSION)[:, None] * (end - start)
         along = start - end
         across = torch.stack([-along[..., 1], along[..., 0]], -1)
         across = F.normalize(across, dim=-1) * (HALF_WIDTH * self.torso)[:, None, None]
@@ -145,9 +144,11 @@ def _normalised(points: Tensor, used: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _limb_maps(a: Pose, b: Pose) -> tuple[Tensor, Tensor]:
     """Maps of the limbs (B, 8, 2, 3), and whether they are known (B, 8).
 
-    A limb that the source does not show is read from the source's other side.
+    A limb that the source does not show is read from the source's other side. The authors' maps
+    are those of rectangles with an END_EXTENSION of 0.3 for 0.5, which are the same maps: both
+    ends move in proportion.
     """
-    source, target = a.rectangles(MAP_EXTENSION), b.rectangles(MAP_EXTENSION)
+    source, target = a.rectangles(), b.rectangles()
     found, others = a.limbs_found(), a.limbs_found()[:, OTHER_SIDE]
     source = torch.where(found[..., None, None], source, source[:, OTHER_SIDE])
     axes = target[:, :, 1:]
@@ -178,7 +179,7 @@ def _head_mask(b: Pose, y: Tensor, x: Tensor) -> Tensor:
 
 def _limb_masks(b: Pose, y: Tensor, x: Tensor) -> Tensor:
     """(B, 8, height, width): the limbs' rectangles, their edges included."""
-    centre, along, across = b.rectangles(MASK_EXTENSION)[..., None, None].unbind(2)
+    centre, along, across = b.rectangles()[..., None, None].unbind(2)
 
     def within(axis: Tensor, extent: float) -> Tensor:
         place = (x - centre[:, :, 0]) * axis[:, :, 0] + (y - centre[:, :, 1]) * axis[:, :, 1]
