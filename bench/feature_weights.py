@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="synthetic")
     parser.add_argument("--features", default="efficientnet-lite0")
     arguments = parser.parse_args()
-    network = features.load(arguments.features)
+    network = features.load_features(arguments.features)
     data = load_pairs(Path("data", arguments.dataset), "train", "cpu")
     order = torch.randperm(len(data.pairs), generator=torch.Generator().manual_seed(0))
     batch = data.batch(data.pairs[order[:PAIRS]])

@@ -28,18 +28,18 @@ def hub(tmp_path, monkeypatch):
 
 
 def test_no_features():
-    assert features.load("none") is None
+    assert features.load_features("none") is None
 
 
 def test_vgg19_that_cannot_be_had(hub):
     with pytest.raises(InputError, match=r"vgg19-dcbb9e9d.*no network.*efficientnet-lite0 or none"):
-        features.load("vgg19")
+        features.load_features("vgg19")
 
 
 def test_another_file_in_the_place_of_vgg19(hub):
     hub.write_bytes(b"something else")
     with pytest.raises(InputError, match="another hash"):
-        features.load("vgg19")
+        features.load_features("vgg19")
 
 
 def test_vgg19_is_that_of_torchvision_up_to_block1_conv2(hub, monkeypatch, uniform):
@@ -49,11 +49,11 @@ def test_vgg19_is_that_of_torchvision_up_to_block1_conv2(hub, monkeypatch, unifo
     image = uniform(2, 3, 16, 8)
     mean, std = (torch.tensor(x)[:, None, None] for x in IMAGENET)
     expected = first(((image + 1) / 2 - mean) / std)
-    torch.testing.assert_close(features.load("vgg19")(image), expected)
+    torch.testing.assert_close(features.load_features("vgg19")(image), expected)
 
 
 def test_the_stem_of_efficientnet_has_features_for_every_pixel(uniform):
-    network = features.load("efficientnet-lite0")
+    network = features.load_features("efficientnet-lite0")
     image = uniform(2, 3, 32, 16)
     V = network(image)
     assert V.shape == (2, 32, 32, 16)
@@ -68,7 +68,7 @@ def test_the_stem_of_efficientnet_has_features_for_every_pixel(uniform):
 
 
 def test_features_are_frozen_but_lead_a_gradient_to_the_image(uniform):
-    network = features.load("efficientnet-lite0")
+    network = features.load_features("efficientnet-lite0")
     image = uniform(1, 3, 16, 8).requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
         V = network(image)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from vdg.data.batches import Batch
 from vdg.errors import InputError
 from vdg.pose import HEAT_MAP_SIGMA, TORSO, heat_maps
-from vdg.training import features
+from vdg.training.features import load_features, nearest_neighbour_loss
 from vdg.training.losses import adversarial_loss, l1
 from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam
 
@@ -406,7 +406,7 @@ class Adversarial:
             name: adam(module, settings["learning_rate"], ADVERSARIAL_BETA)
             for name, module in self.modules.items()
         }
-        self.features = features.load(settings["features"])
+        self.features = load_features(settings["features"])
         if self.features is not None:
             self.modules["features"] = self.features
 
@@ -436,7 +436,7 @@ class Adversarial:
         image = self.l1_weight * terms["l1"]
         if self.features is not None:
             V_hat, V_b = self.features(I_hat), self.features(I_b)
-            terms["nn"] = features.nearest_neighbour_loss(V_hat, V_b, self.nn_window)
+            terms["nn"] = nearest_neighbour_loss(V_hat, V_b, self.nn_window)
             image = image + self.nn_weight * terms["nn"]
         return terms | {"image": image}
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vdg.data.batches import Batch
 from vdg.errors import InputError
 from vdg.pose import HEAT_MAP_SIGMA, heat_maps
-from vdg.training import features
+from vdg.training.features import load_features, perceptual_loss
 from vdg.training.losses import l1
 from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam
 
@@ -240,7 +240,7 @@ class Adversarial:
         size, image = settings["pool"], (3, *settings["size"])
         self.modules["appearance_pool"] = Pool(size, image, image)
         self.modules["shape_pool"] = Pool(size, image, (JOINTS, 2))
-        self.features = features.load(settings["features"])
+        self.features = load_features(settings["features"])
         if self.features is not None:
             self.modules["features"] = self.features
 
@@ -273,7 +273,7 @@ class Adversarial:
         terms = {"l1": l1(I_hat, I_b)}
         if self.features is not None:
             V_hat, V_b = self.features(I_hat), self.features(I_b)
-            terms["perceptual"] = features.perceptual_loss(V_hat, V_b)
+            terms["perceptual"] = perceptual_loss(V_hat, V_b)
         return terms
 
     def _discriminator(self, name: str, real: Tensor, fake: Tensor, condition: Tensor) -> Tensor:

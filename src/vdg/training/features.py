@@ -41,7 +41,7 @@ class Features(nn.Module):
             return self.layers(x)
 
 
-def load(name: str) -> Features | None:
+def load_features(name: str) -> Features | None:
     """The features that a system's setting `features` names; None for "none".
 
     "vgg19": block1_conv2 after ReLU (64 channels) of torchvision's ImageNet VGG19.
