@@ -48,7 +48,7 @@ def batch_at(step):
     chance = torch.Generator().manual_seed(step)
 
     def draw(channels):
-        return distributed.share(torch.rand(BATCH, channels, *SIZE, generator=chance))
+        return distributed.shard(torch.rand(BATCH, channels, *SIZE, generator=chance))
 
     I_a, P_a, I_b, P_b = 2 * draw(3) - 1, draw(18), 2 * draw(3) - 1, draw(18)
     return Batch(I_a, P_a, I_b, P_b, (draw(1) > 0.5).float())
@@ -58,7 +58,7 @@ def step(folder):
     """A few steps of both tasks; process 0 writes gradients after the first, weights at the end."""
     torch.set_num_threads(1)
     found = {}
-    with distributed.processes(torch.device("cpu")):
+    with distributed.join(torch.device("cpu")):
         for name, task in tasks():
             task.modules.train()
             task.wrap(distributed.wrap)
@@ -70,7 +70,7 @@ def step(folder):
                             found[f"{name} gradient {key}"] = value.grad.clone()
             found |= {f"{name} {key}": v.clone() for key, v in task.modules.state_dict().items()}
         if distributed.rank() == 0:
-            torch.save(found, folder / f"found-{distributed.world()}.pt")
+            torch.save(found, folder / f"found-{distributed.world_size()}.pt")
 
 
 def train(folder):

@@ -130,15 +130,15 @@ def test_alone_nothing_changes():
     torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=0)
     assert ours.state_dict().keys() == theirs.state_dict().keys()
     assert distributed.wrap(ours) is ours
-    assert torch.equal(distributed.share(x), x)
-    assert (distributed.world(), distributed.rank()) == (1, 0)
+    assert torch.equal(distributed.shard(x), x)
+    assert (distributed.world_size(), distributed.rank()) == (1, 0)
     assert distributed.any_of(True, "cpu") is True
 
 
 def test_a_batch_that_does_not_divide(monkeypatch):
     monkeypatch.setattr(distributed, "world", lambda: 3)
     with pytest.raises(InputError, match="a batch of 4 does not divide by 3"):
-        distributed.share(torch.zeros(4, 1))
+        distributed.shard(torch.zeros(4, 1))
 
 
 @pytest.mark.parametrize(
