@@ -14,13 +14,14 @@ import yaml
 ROOT = Path(__file__).parents[1]
 MICRO = {
     "variants": ["l1", "full"],
-    "dataset.synthetic.source.train_identities": 6,
+    "dataset.synthetic.source.train_identities": 8,
     "dataset.synthetic.source.test_identities": 4,
     "dataset.synthetic.source.views": 4,
-    "dataset.synthetic.stage1.steps": 4,
-    "dataset.synthetic.stage1.batch_size": 4,
-    "dataset.synthetic.stage2.steps": 4,
-    "dataset.synthetic.stage2.batch_size": 4,
+    "dataset.synthetic.poses.validation_identities": 2,
+    "network.vdg.stage1.synthetic.steps": 4,
+    "network.vdg.stage1.synthetic.batch_size": 4,
+    "network.vdg.stage2.synthetic.steps": 4,
+    "network.vdg.stage2.synthetic.batch_size": 4,
     "dataset.synthetic.evaluation.pairs": 12,
     "dataset.synthetic.evaluation.pose": None,  # its judge would train for longer than all the rest
 }
@@ -170,11 +171,11 @@ def test_alpha_retrains_only_what_uses_it(repository):
         ({"variant.full.mask_weight": 2.0}, {"train-stage2@synthetic-full-0"}),
         ({"variant.l1.about": "other words"}, {"ablation-table"}),
         (
-            {"dataset.synthetic.stage2.lambda": 5.0},
+            {"network.vdg.stage2.synthetic.lambda": 5.0},
             {"train-stage2@synthetic-full-0", "train-stage2@synthetic-l1-0"},
         ),
-        ({"dataset.synthetic.stage1.steps": 5}, {"train-stage1@synthetic-vdg-0"}),
-        ({"dataset.market1501.stage1.steps": 5}, set()),
+        ({"network.vdg.stage1.synthetic.steps": 5}, {"train-stage1@synthetic-vdg-0"}),
+        ({"network.vdg.stage1.market1501.steps": 5}, set()),
         (
             {"dataset.synthetic.evaluation.pairs": 10},
             {
@@ -204,12 +205,12 @@ def test_a_second_seed_leaves_the_first_alone(repository):
     assert not [name for name in status if name.endswith("-0")]
 
 
-def test_two_workers_train_together(repository):
-    result = dvc(repository, "exp", "run", "--set-param", "workers=2", "train-stage1")
+def test_two_processes_train_together(repository):
+    result = dvc(repository, "exp", "run", "--set-param", "processes=2", "train-stage1")
     assert stages_run(result.stdout) == ["resolve", "train-stage1@synthetic-vdg-0"]
     losses = pd.read_csv(repository / "losses/synthetic/stage1-vdg-0.csv")
     assert list(losses["step"]) == [4]
-    assert 0 < losses["held_out_ssim"].item() < losses["held_out_mask_ssim"].item() < 1
+    assert 0 < losses["validation_ssim"].item() < losses["validation_mask_ssim"].item() < 1
 
 
 def test_two_clones_make_the_same_bytes(finished, tmp_path):

@@ -43,7 +43,7 @@ def read(
         return {
             part: ImageSet(
                 names=list(members),
-                identities=[_identity(name) for name in members],
+                identities=[identity_of(name) for name in members],
                 images=archive.images(list(members.values()), height, width, f"read {part}"),
             )
             for part, members in parts.items()
@@ -51,10 +51,10 @@ def read(
         }
 
 
-def _identity(name: str) -> str:
+def identity_of(name: str) -> str:
     """What stands before the first underscore; "" for false detections and distractors."""
-    identity = name.split("_")[0]
-    return "" if identity in JUNK else identity
+    number = name.split("_")[0]
+    return "" if number in JUNK else number
 
 
 def _add(members, name, member, archive):
