@@ -197,6 +197,93 @@ def test_a_change_touches_what_it_can_change(repository, change, stages):
     assert set(status) == stages
 
 
+TOY = """
+import torch
+from torch import nn
+
+from vdg.pose import heat_maps
+from vdg.training.losses import adversarial_loss, discriminator_loss, l1
+from vdg.training.objectives import ADVERSARIAL_BETA, adam, step
+
+SETTINGS = {"stage1": {"width": 4, "l1_weight": 10.0, "activation": ("relu", "tanh")}}
+
+
+class Generator(nn.Module):
+    def __init__(self, width, activation):
+        super().__init__()
+        act = nn.ReLU() if activation == "relu" else nn.Tanh()
+        self.layers = nn.Sequential(
+            nn.Conv2d(21, width, 3, padding=1), act, nn.Conv2d(width, 3, 3, padding=1), nn.Tanh()
+        )
+
+    def forward(self, I_a, K_a, K_b):
+        return self.layers(torch.cat([I_a, heat_maps(K_b, *I_a.shape[2:])], 1)).float()
+
+
+class Adversarial:
+    def __init__(self, generator, settings):
+        self.generator = self.result = generator
+        self.discriminator = nn.Conv2d(3, 1, 4, stride=4)
+        self.l1_weight, rate = settings["l1_weight"], settings["learning_rate"]
+        self.modules = nn.ModuleDict({"G": generator, "D": self.discriminator})
+        self.optimizers = {k: adam(m, rate, ADVERSARIAL_BETA) for k, m in self.modules.items()}
+
+    def wrap(self, wrapper):
+        self.generator, self.discriminator = wrapper(self.generator), wrapper(self.discriminator)
+
+    def update(self, batch):
+        image = self.generator(batch.I_a, batch.K_a, batch.K_b)
+        logits = self.discriminator(torch.cat([batch.I_b, image.detach()])).float()
+        L_D = discriminator_loss(*logits.chunk(2))
+        step(self.optimizers["D"], L_D)
+        L_1 = l1(image, batch.I_b)
+        L_adv = adversarial_loss(self.modules["D"](image).float())
+        step(self.optimizers["G"], L_adv + self.l1_weight * L_1)
+        return {"l1": L_1.detach(), "discriminator": L_D.detach()}
+
+
+def build_stage1(settings):
+    return Generator(settings["width"], settings["activation"])
+
+
+stage1_task = Adversarial
+"""
+
+
+def test_anybodys_system_is_one_file_and_one_section(repository):
+    """A one-stage GAN that nothing else names: trained, scored, printed, and no other row again."""
+    (repository / "src/vdg/systems/toy_gan.py").write_text(TOY)
+    settings = {"steps": 4, "batch_size": 4, "learning_rate": 1e-3, "l1_weight": 5}
+    section = {
+        "system": "toy_gan",
+        "kind": "compared",
+        "about": "a toy",
+        "stage1": {"default": settings},
+    }
+    set_params(repository, {"network.toy": section, "networks": ["vdg", "toy"]})
+    stages = stages_run(dvc(repository, "repro").stdout)
+    trained = [name for name in stages if name.startswith(("train", "evaluate"))]
+    assert trained == ["train-stage1@synthetic-toy-0", "evaluate-stage1@synthetic-toy-0"]
+    text = (repository / "reports/results.md").read_text()
+    assert re.search(r"^\| toy \| compared \| 0\.\d{3}", text, re.MULTILINE)
+    losses = pd.read_csv(repository / "losses/synthetic/stage1-toy-0.csv")
+    assert {"step", "l1", "discriminator"} < set(losses.columns)
+
+    place = "network.toy.stage1.default"
+    for key, value, allowed in (
+        ("l1_weight", -1, "greater than or equal to 0"),
+        ("activation", "sine", "must be 'relu' or 'tanh'"),
+        ("widht", 4, "unknown key; did you mean width?"),
+    ):
+        set_params(repository, {f"{place}.{key}": value})
+        result = dvc(repository, "repro", check=False)
+        output = result.stdout + result.stderr
+        assert f"params.yaml: {place}.{key} = {value!r}: " in output
+        assert allowed in output
+        assert stages_run(result.stdout) == ["resolve"]
+        set_params(repository, {place: settings})
+
+
 def test_a_second_seed_leaves_the_first_alone(repository):
     set_params(repository, {"seeds": [0, 1]})
     result = dvc(repository, "repro", "train-stage1@synthetic-vdg-1")
