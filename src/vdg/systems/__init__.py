@@ -45,9 +45,10 @@ def load(path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:
     arrays, meta = read_arrays(path, "pt")
     try:
         module = find(meta["system"])
-        generator = module.build_stage1(meta["stage1"])
+        generator = module.build_stage1(_defaults(module, "stage1") | meta["stage1"])
         if meta["stage2"]:
-            generator = module.build_generator(generator, meta["stage2"])
+            settings = _defaults(module, "stage2") | meta["stage2"]
+            generator = module.build_generator(generator, settings)
         generator.load_state_dict(arrays)
     except (ImportError, KeyError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
@@ -56,6 +57,12 @@ def load(path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:
         ) from error
     generator.eval().requires_grad_(False)
     return generator.to(device, memory_format=torch.channels_last), meta
+
+
+def _defaults(module, stage: str) -> dict:
+    """Settings that a system has gained since a model was trained have their defaults."""
+    declared = module.SETTINGS[stage].items()
+    return {key: value[0] if isinstance(value, tuple) else value for key, value in declared}
 
 
 def check(system: str, stage1: dict, stage2: dict | None = None) -> None:

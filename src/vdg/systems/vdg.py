@@ -14,6 +14,7 @@ from vdg.errors import InputError
 from vdg.pose import JOINTS, heat_maps
 from vdg.training.losses import ImageLoss
 from vdg.training.objectives import Reconstruction, Refinement
+from vdg.warp import part_warp
 
 SETTINGS = {
     "stage1": {
@@ -26,6 +27,7 @@ SETTINGS = {
         "width": 16,
         "max_width": 64,
         "depth": 2,
+        "part_warp": False,  # beyond the paper: stage II also sees the source moved part by part
         "alpha": (0.85, 0.0, 1.0),  # share of L_SSIM^mask in L_img; the rest is L_1^mask
         "mask_weight": 1.0,  # w: the mask enters L_img as (1 + w M_b)
         "lambda": 10.0,  # weight of L_img relative to L_adv
@@ -75,25 +77,38 @@ class Stage1(nn.Module):
 class Stage2(nn.Module):
     """Refinement: a U-Net on (I_b^R, I_a, P_b) predicts a difference image.
 
-    Called with (I_b^R, I_a, K_b).
+    Called with (I_b^R, I_a, K_a, K_b).
     Returns the final prediction I_b = clamp(I_b^R + difference, -1, 1).
+
+    part_warp: beyond the paper, the U-Net also sees the part warp W of the source and its coverage,
+    and so do the last two convolutions, at full resolution: detail of a garment then need not pass
+    through features of half the resolution.
     """
 
-    def __init__(self, width: int, depth: int, max_width: int):
+    def __init__(self, width: int, depth: int, max_width: int, part_warp: bool = False):
         super().__init__()
         widths = level_widths(width, depth, max_width)
-        self.encoder = Encoder(3 + 3 + P, widths)
+        self.part_warp = part_warp
+        self.encoder = Encoder(3 + 3 + P + 4 * part_warp, widths)
         self.bottleneck = nn.Sequential(Residual(widths[-1]), Residual(widths[-1]))
-        self.decoder = Decoder(widths, widths[:-1], 3)
-        for parameter in self.decoder.out[-1].parameters():
+        self.decoder = Decoder(widths, widths[:-1], width if part_warp else 3)
+        last = self.decoder.out[-1]
+        if part_warp:
+            last = nn.Conv2d(width, 3, 3, padding=1)
+            self.head = nn.Sequential(
+                nn.Conv2d(width + 3 + 4, width, 3, padding=1), nn.ReLU(inplace=True), last
+            )
+        for parameter in last.parameters():
             nn.init.zeros_(parameter)  # start from the coarse prediction
 
-    def forward(self, coarse: Tensor, I_a: Tensor, K_b: Tensor) -> Tensor:
+    def forward(self, coarse: Tensor, I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
         P_b = heat_maps(K_b, *I_a.shape[2:])
-        features = self.encoder(torch.cat([coarse, I_a, P_b], 1))
-        x = self.bottleneck(features[-1])
-        difference = self.decoder(x, features[:-1]).float()
-        return (coarse + difference).clamp(-1, 1)
+        W = [part_warp(I_a, K_a, K_b)] if self.part_warp else []
+        features = self.encoder(torch.cat([coarse, I_a, P_b, *W], 1))
+        difference = self.decoder(self.bottleneck(features[-1]), features[:-1])
+        if self.part_warp:
+            difference = self.head(torch.cat([difference, coarse, *W], 1))
+        return (coarse + difference.float()).clamp(-1, 1)
 
 
 class Generator(nn.Module):
@@ -112,7 +127,7 @@ class Generator(nn.Module):
     def forward(self, I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
         with torch.no_grad():
             coarse = self.stage1(I_a, K_a, K_b)
-        return self.stage2(coarse, I_a, K_b)
+        return self.stage2(coarse, I_a, K_a, K_b)
 
 
 class Discriminator(nn.Module):
@@ -136,7 +151,8 @@ def build_stage1(settings: dict) -> nn.Module:
 def build_generator(stage1: nn.Module, settings: dict) -> nn.Module:
     """settings: of stage II. Raises InputError for a size that its depth does not divide."""
     _require_divisible(settings)
-    return Generator(stage1, Stage2(*(settings[key] for key in ("width", "depth", "max_width"))))
+    keys = ("width", "depth", "max_width", "part_warp")
+    return Generator(stage1, Stage2(**{key: settings[key] for key in keys}))
 
 
 def build_discriminator(settings: dict) -> nn.Module:
