@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from browser import open_page
 from markdown_it import MarkdownIt
+from PIL import Image
 from scored import HEIGHT, PAIRS, WIDTH, Scored, coarse, row
 
 from vdg.report import publish
@@ -120,8 +121,6 @@ def test_a_validation_report_says_so_in_title_and_banner(scored):
 
 def test_layout_finds_each_image_in_the_grid(scored):
     """Samples are plain images whose colour tells the pair, so the grid can be read back."""
-    from PIL import Image
-
     folder = write(scored)
     wipe = next(
         attributes

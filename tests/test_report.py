@@ -107,7 +107,7 @@ def test_compared_rows_are_neither_bold_nor_counted_as_ours(make):
     text = text_of(scored)
     assert "**" not in line(text, "def-gan")
     assert line(text, "full").count("**") == 2 * 6
-    assert "SSIM 1 of 1, 0.400 against" in minute(text)
+    assert "in SSIM 1 of our 1 row is above" in minute(text)
 
 
 def test_a_stand_in_classifier_hides_published_inception_scores(make):
@@ -159,7 +159,9 @@ def test_a_minute_names_the_rows_that_copying_beats(make):
     scored = make([row("l1"), row("full")])
     scored.run("l1", 0, constant(0.1))
     scored.run("full", 0, constant(0.5))
-    assert "SSIM 1 of 2 (not l1), 0.100 to 0.500 against" in minute(text_of(scored))
+    text = minute(text_of(scored))
+    assert "in SSIM 1 of our 2 rows is above both a copy of the source" in text
+    assert re.search(r"\(0\.100 to 0\.500 against 0\.2\d\d; not l1\), in mask-SSIM 1 of 2", text)
 
 
 def test_a_minute_says_what_stage_two_changes(make):
@@ -168,9 +170,10 @@ def test_a_minute_says_what_stage_two_changes(make):
     scored.run("l1", 0, constant(0.5), sharpness=0.9, fid=130)
     scored.run("full", 0, constant(0.55), sharpness=1.1, fid=110)
     text = minute(text_of(scored))
-    assert "sharpness 0.700 → 0.900 to 1.100 (better in 2 of 2 variants)" in text
-    assert f"FID 120.0 → {110.0} to {130.0} (better in 1 of 2 variants)" in text
-    assert "SSIM 0.600 → 0.500 to 0.550 (better in 0 of 2 variants)" in text
+    assert "**What stage II changes** in 2 variants:" in text
+    assert "sharpness 0.700 → 0.900 to 1.100 (better in 2)," in text
+    assert "FID 120.0 → 110.0 to 130.0 (better in 1)," in text
+    assert "SSIM 0.600 → 0.500 to 0.550 (better in 0)." in text
 
 
 def test_stage_two_is_set_beside_the_stage_one_of_its_own_network(make):
@@ -179,7 +182,7 @@ def test_stage_two_is_set_beside_the_stage_one_of_its_own_network(make):
     scored.run("stage1-vdg", 0, constant(0.6), stage2=False)
     scored.run("stage1-b", 0, constant(0.3), stage1=shared, stage2=False)
     scored.run("b", 0, constant(0.4), stage1=shared)
-    assert "SSIM 0.300 → 0.400 (better in 1 of 1 variant)" in minute(text_of(scored))
+    assert "SSIM 0.300 → 0.400 (better in 1)." in minute(text_of(scored))
 
 
 def test_a_report_of_compared_systems_alone_can_be_written(make):
@@ -240,7 +243,11 @@ def test_interval_over_seeds_is_that_of_a_t_test():
 def test_a_sweep_is_compared_with_the_whole_method_alone(make):
     names = ["l1", "mask-l1", "a", "b", "c"]
     scored = make([coarse(), *map(row, names), row("whole", paper="VDG")])
-    table = folded(text_of(scored), "Which differences are real")
+    for name, value in {"a": 0.3, "b": 0.5, "c": 0.6}.items():
+        scored.run(name, 0, constant(value))
+    text = text_of(scored)
+    assert "SSIM 3 of 5 (whole > a; b, c > whole)" in minute(text)
+    table = folded(text, "Which differences are real")
     compared = re.findall(r"^\| (\S+) − (\S+) \|", table, re.MULTILINE)
     assert {base for _, base in compared} == {"whole"}
     assert {name for name, _ in compared} == {"stage1", *names}

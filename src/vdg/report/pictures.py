@@ -1,6 +1,7 @@
 """The figures of a report: grids of images, loss curves, scores against each other."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,13 @@ matplotlib.use("Agg")
 plt.rcParams["text.parse_math"] = False  # a name is no formula
 
 BEFORE, AFTER = ("source", "pose"), ("target",)  # of what is generated, in a row of a grid
+SHOWN = ("source", "target", "keypoints")
 EXTREMES = ("best", "median", "worst")  # as `vdg.evaluate.extremes` orders them
 TALL = 128  # pixels to which smaller images are enlarged
 WIDE = 20  # columns of images that fit on a screen
 BETWEEN = 16  # pixels between two halves of a grid
 FONT = ImageFont.load_default(11)
+NAMED = 8  # points whose names fit into a chart
 LINE = 14  # pixels of a line of text
 
 
@@ -71,12 +74,10 @@ def draw(
 
 def sample_grid(report: DatasetReport, scores: Path) -> tuple[Image.Image, Layout]:
     """A row per pair, a column per trained row; in two halves, if the screen is wide enough."""
-    shown = _read(report, scores / "references" / "samples.safetensors", generated=False)
-    generated = [
-        _read(report, _of(report, row, scores) / "samples.safetensors", shown=False)["generated"]
-        for row in report.trained
-    ]
-    count = min(map(len, [shown["source"], *generated]))
+    shown = _read(report, scores / "references" / "samples.safetensors", SHOWN)
+    count = len(shown["source"])
+    files = [_of(report, row, scores) / "samples.safetensors" for row in report.trained]
+    generated = [_read(report, file, ("generated",), count)["generated"] for file in files]
     rows = [_cells(shown, i, [images[i] for images in generated]) for i in range(count)]
     titles = [*BEFORE, *(row.name for row in report.trained), *AFTER]
     half = -(-count // 2) if 2 * len(titles) <= WIDE else count
@@ -91,17 +92,22 @@ def _layout(report: DatasetReport, parts: list, rows: list, titles: list[str]) -
         count = (image.height - top + GAP) // (height + GAP)
         origins += [(left, top + i * (height + GAP)) for i in range(count)]
         left += image.width + BETWEEN
-    coarse = [i for i, row in enumerate(report.trained, len(BEFORE)) if row.coarse]
-    base = report.base or report.trained[-1]
-    last = len(BEFORE) + report.trained.index(base)
-    return Layout(titles, origins, width, height, width + GAP, coarse[-1] if coarse else 0, last)
+    last = report.base or report.trained[-1]
+    first, last = (_column(report, row) for row in (report.coarse_of(last), last))
+    return Layout(titles, origins, width, height, width + GAP, first, last)
+
+
+def _column(report: DatasetReport, row: Row | None) -> int:
+    """The column of a row in the grid; without a row, that of the source."""
+    return 0 if row is None else len(BEFORE) + report.trained.index(row)
 
 
 def extreme_grid(report: DatasetReport, scores: Path) -> Image.Image:
     """The best, the median and the worst pair of each trained row, by mask-SSIM."""
     rows = []
     for row in report.trained:
-        found = _read(report, _of(report, row, scores) / "extremes.safetensors", len(EXTREMES))
+        file = _of(report, row, scores) / "extremes.safetensors"
+        found = _read(report, file, (*SHOWN, "generated"), len(EXTREMES))
         cells = [_cells(found, i, [found["generated"][i]]) for i in range(len(EXTREMES))]
         name = _name(row.name, *cells[0][0].shape[:2])
         rows.append([name, *(cell for triple in cells for cell in triple)])
@@ -114,16 +120,17 @@ def _of(report: DatasetReport, row: Row, folder: Path) -> Path:
 
 
 def _read(
-    report: DatasetReport, path: Path, count: int | None = None, shown=True, generated=True
+    report: DatasetReport, path: Path, names: Sequence[str], count: int | None = None
 ) -> dict[str, np.ndarray]:
-    """Samples of images. shown: source, target, keypoints; generated: generated. All of `count`."""
+    """Named arrays of `count` pairs, or of as many as the first has: images (N, H, W, 3) uint8,
+    keypoints (N, 18, 2). Raises InputError that names the file."""
     arrays = read_arrays(path)[0]
-    names = [*(("source", "target", "keypoints") if shown else ()), *["generated"] * generated]
-    count = count or max((len(a) for a in arrays.values() if a.ndim), default=0)
+    first = arrays.get(names[0], np.zeros(0))
+    count = count or max(1, len(first) if first.ndim else 0)
     image = (count, report.settings.height, report.settings.width, 3)
     for name in names:
         expected = (count, 18, 2) if name == "keypoints" else image
-        if name not in arrays or arrays[name].shape != expected or not count:
+        if name not in arrays or arrays[name].shape != expected:
             raise InputError(f"{path}: no {name} of shape {expected}: {REMEDY}")
         if name != "keypoints" and arrays[name].dtype != np.uint8:
             raise InputError(f"{path}: {name} is not uint8: {REMEDY}")
@@ -257,8 +264,13 @@ def scatter(report: DatasetReport, x: str, y: str) -> plt.Figure:
             )
         axis.set_xlabel(heading(x, report), fontsize=9)
         axis.set_ylabel(heading(y, report), fontsize=9)
-        axis.margins(0.12)
+        axis.margins(0.15)
         _plain(axis)
+    for row in report.trained if len(report.trained) <= NAMED else ():
+        place = tuple(map(row.mean, keys))
+        axes[1].annotate(
+            row.name, place, (0, 6), textcoords="offset points", ha="center", fontsize=8
+        )
     axes[0].set_title("all rows", fontsize=9)
     axes[1].set_title("trained rows, enlarged", fontsize=9)
     handles, labels = axes[0].get_legend_handles_labels()
@@ -308,6 +320,7 @@ def _spread(values: list[float]) -> float | None:
 
 def _plain(axis: plt.Axes) -> None:
     axis.tick_params(labelsize=8)
+    axis.locator_params(axis="x", nbins=6)
     axis.grid(alpha=0.3)
 
 

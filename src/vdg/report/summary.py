@@ -41,6 +41,16 @@ class Survivors:
     def count(self) -> int:
         return sum(map(len, self.worse.values()))
 
+    @property
+    def ranked(self) -> list[tuple[list[str], list[str]]]:
+        """(better rows, worse rows): rows that are better than the same ones stand together, those
+        that are better than most first."""
+        groups: dict[tuple[str, ...], list[str]] = {}
+        for better, worse in self.worse.items():
+            groups.setdefault(tuple(worse), []).append(better)
+        ranked = sorted(groups.items(), key=lambda group: -len(group[0]))
+        return [(better, list(worse)) for worse, better in ranked]
+
 
 @dataclass
 class Summary:
