@@ -26,7 +26,7 @@ def main():
     args = parser.parse_args()
 
     run = f"models/{args.dataset}/{args.variant}-{args.seed}/model.safetensors"
-    config = read_json(f"configs/{args.dataset}/evaluation.json")
+    config = read_json(f"configs/{args.dataset}/evaluation-{args.variant}.json")
     data, references = Path("data") / args.dataset, Path("scores") / args.dataset / "references"
     arrays, meta = read_arrays(run)
     small = {name: halved(values) for name, values in arrays.items()}

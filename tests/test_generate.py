@@ -25,11 +25,10 @@ from vdg.inference.transfer import (
     read_openpose,
     require_torso,
 )
-from vdg.pose import heat_maps
 from vdg.systems import vdg as system
 
 SIZE = (32, 16)
-SHAPE = {"width": 4, "widest": 8, "depth": 2, "shared_encoders": False}
+SHAPE = {"width": 4, "max_width": 8, "depth": 2, "shared_encoders": False, "size": [64, 32]}
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +164,9 @@ def test_python_call_equals_the_network(model, person):
     assert one.shape == (1, *SIZE, 3)
     assert one.dtype == np.uint8
     given = torch.as_tensor(image.copy())[None].permute(0, 3, 1, 2) / 127.5 - 1
-    P_a, P_b = (heat_maps(torch.as_tensor(joints)[None], *SIZE) for joints in (source, target))
+    K_a, K_b = (torch.as_tensor(joints)[None].float() for joints in (source, target))
     with torch.inference_mode():
-        expected = to_uint8(systems.load(model)[0](given, P_a, P_b))
+        expected = to_uint8(systems.load(model)[0](given, K_a, K_b))
     np.testing.assert_array_equal(one, expected)
     two = transfer(*(np.stack([x, x]) for x in (image, source, target)))
     np.testing.assert_array_equal(two[1], one[0])

@@ -10,6 +10,7 @@ import pytest
 from vdg.data import deepfashion, download, keypoint_rcnn, market1501, preparation, synthetic
 from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.data.images import ImageSet
+from vdg.data.market1501 import identity_of
 from vdg.data.pairs import is_valid
 from vdg.data.poses import PoseSet
 from vdg.errors import InputError
@@ -21,6 +22,7 @@ RENDERED = {"train_identities": 4, "test_identities": 2, "views": 4, "seed": 0}
 NOWHERE = {"url": None, "sha256": None, "annotations": {}, "pairs": None}
 TORSO = dict.fromkeys((2, 5, 8, 11), (10, 8))
 OFFICIAL = {"split": "official", "hold_out_identities": 1, "device": "cpu"}
+OFFICIAL |= {"validation_identities": 0}
 HOLD_OUT = OFFICIAL | {"split": "hold-out"}
 
 
@@ -75,7 +77,7 @@ def test_official_split(fetched):
         images = ImageSet.load(fetched / f"{part}.safetensors")
         published = read_keypoints(fetched / f"annotation-{part}.csv")
         assert (poses.part, poses.picture_names, poses.size) == (part, images.names, (H, W))
-        valid = [name for name, joints in published.items() if is_valid(name, joints)]
+        valid = [name for name, joints in published.items() if is_valid(identity_of(name), joints)]
         pairs = [p for p in itertools.permutations(valid, 2) if identity(p[0]) == identity(p[1])]
         assert pairs
         assert sorted(names_of(poses)) == sorted(pairs)

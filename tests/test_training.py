@@ -267,7 +267,7 @@ def test_a_gradient_that_is_not_finite(tmp_path, step, found, last):
 
 @pytest.mark.filterwarnings("error")
 def test_learning_rate_schedule(tmp_path):
-    task, rows = run(tmp_path, steps=20, decay=0.5)
+    task, rows = run(tmp_path, steps=20, lr_decay_fraction=0.5)
     expected = [0.01] * 10 + [0.01 * (20 - step) / 10 for step in range(10, 20)]
     assert task.rates == pytest.approx(expected)
     assert rows[-1]["step_size"] == pytest.approx(sum(expected[-5:]) / 5)
@@ -363,7 +363,7 @@ def test_scratch_folder_is_that_of_one_run_alone(inputs):
 
 def test_scratch_folder_does_not_depend_on_the_checkout(inputs, tmp_path, monkeypatch):
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    settings = {"seed": 0, "stage1": {"steps": 5, "width": 8}}
+    settings = {"seed": 0, "device": "cpu", "stage1": {"steps": 5, "width": 8}}
     folder = runtime.scratch_folder(settings, inputs)
     assert folder.parts[0] == ".scratch"
     copies = [tmp_path / "copy" / path.name for path in inputs]

@@ -115,16 +115,31 @@ def read_arrays(path, framework: str = "np"):
 
     Returns (arrays by name, metadata). Raises InputError for a missing or damaged file.
     """
+    with _opened(path, framework) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, _meta(file)  # noqa: SIM118
+
+
+def read_meta(path) -> dict:
+    """The metadata of what `write_arrays` wrote, without its arrays."""
+    with _opened(path, "np") as file:
+        return _meta(file)
+
+
+@contextlib.contextmanager
+def _opened(path, framework: str):
     if not Path(path).is_file():
         raise InputError(f"{path} is missing: run the stage that writes it (dvc repro)")
     try:
         with safetensors.safe_open(path, framework=framework) as file:
-            meta = json.loads((file.metadata() or {}).get("vdg", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
+            yield file
     except (safetensors.SafetensorError, ValueError) as error:
         raise InputError(
             f"{path} is damaged ({error}): delete it and run the stage that writes it again"
         ) from error
+
+
+def _meta(file) -> dict:
+    return json.loads((file.metadata() or {}).get("vdg", "{}"))
 
 
 def sha256(path) -> str:

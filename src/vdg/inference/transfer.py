@@ -12,10 +12,10 @@ from PIL import Image, ImageOps
 
 from vdg import systems
 from vdg.data.annotations import read_keypoints
-from vdg.data.batches import to_uint8
+from vdg.data.batches import from_uint8, to_uint8
 from vdg.data.synthetic.render import NAMED_POSES, named_keypoints
 from vdg.errors import InputError
-from vdg.pose import TORSO, heat_maps
+from vdg.pose import TORSO
 from vdg.runtime import select_device
 
 PRETRAINED = Path("pretrained/market1501-holdout-full.safetensors")
@@ -133,7 +133,7 @@ def require_torso(keypoints: np.ndarray, what: str) -> None:
 class PoseTransfer:
     """A generator with what it needs to know of its pictures.
 
-    generator: (I_a, P_a, P_b) -> I_b, in evaluation mode, on `device`.
+    generator: (I_a, K_a, K_b) -> I_b, in evaluation mode, on `device`.
     size: (H, W) of its pictures. meta: what the model file says of itself.
     """
 
@@ -177,16 +177,13 @@ class PoseTransfer:
                 f"pictures {images.shape} and key points {sources.shape}, {targets.shape}: the "
                 f"model takes {shape}, {joints} and {joints}"
             )
-        I_a = torch.as_tensor(np.ascontiguousarray(images)).to(self.device)
-        I_a = I_a.permute(0, 3, 1, 2).float() / 127.5 - 1
-        P_a, P_b = (
-            heat_maps(torch.as_tensor(k).to(self.device), *self.size) for k in (sources, targets)
-        )
+        I_a = from_uint8(torch.as_tensor(np.ascontiguousarray(images)).to(self.device))
+        K_a, K_b = (torch.as_tensor(k).float().to(self.device) for k in (sources, targets))
         coarse = []  # seen on its way through the whole, so that stage I runs once
         stage1 = getattr(self.generator, "stage1", self.generator)
         hook = stage1.register_forward_hook(lambda *call: coarse.append(call[-1]))
         try:
-            results = self.generator(I_a, P_a, P_b)
+            results = self.generator(I_a, K_a, K_b)
         finally:
             hook.remove()
         return to_uint8(coarse[0]), to_uint8(results)

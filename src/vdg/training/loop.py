@@ -1,5 +1,6 @@
 """One training loop for every stage of every system: it knows steps, not networks."""
 
+import functools
 import math
 import signal
 import sys
@@ -19,10 +20,10 @@ from vdg.training import checkpoints, distributed
 from vdg.training.objectives import Task
 
 
-def learning_rate_factor(step: int, steps: int, decay: float) -> float:
-    """1, then falling linearly to 0 over the last `decay` share of the steps (as pix2pix does)."""
+def learning_rate_factor(step: int, steps: int, lr_decay_fraction: float) -> float:
+    """1, then falling linearly to 0 over the final fraction of the steps (as pix2pix does)."""
     left = (steps - step) / steps
-    return min(1.0, left / decay) if decay else 1.0
+    return min(1.0, left / lr_decay_fraction) if lr_decay_fraction else 1.0
 
 
 def train(
@@ -31,7 +32,7 @@ def train(
     *,
     steps: int,
     scratch: Path,  # checkpoints; belongs to this configuration and inputs alone
-    decay: float = 0.5,  # last share of the steps in which the learning rate falls to zero
+    lr_decay_fraction: float = 0.5,  # final fraction of steps with linear decay to 0
     device: torch.device | str = "cpu",
     precision: str = "fp32",  # or "bf16": autocast of the forward passes
     compiled: bool = False,  # by torch.compile, which needs a C++ compiler
@@ -57,12 +58,15 @@ def train(
             torch.are_deterministic_algorithms_enabled(), warn_only=True
         )
     base_rates = {k: [g["lr"] for g in o.param_groups] for k, o in task.optimizers.items()}
-    with distributed.first():
+    with distributed.rank0_first():
         start, rows = checkpoints.resume(task, scratch, device)
     task.wrap(distributed.wrap)
     main = distributed.rank() == 0
     autocast = torch.autocast(
         torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"
+    )
+    rate = getattr(task, "rate", None) or functools.partial(
+        learning_rate_factor, lr_decay_fraction=lr_decay_fraction
     )
     watch_every = math.ceil(steps / watches / log_every) * log_every
     sums: dict[str, Tensor] = {}
@@ -78,10 +82,10 @@ def train(
         ) as bar,
     ):
         for step in range(start, steps):
-            factor = learning_rate_factor(step, steps, decay)
+            factor = rate(step, steps)
             for key, optimizer in task.optimizers.items():
-                for group, rate in zip(optimizer.param_groups, base_rates[key], strict=True):
-                    group["lr"] = rate * factor
+                for group, base in zip(optimizer.param_groups, base_rates[key], strict=True):
+                    group["lr"] = base * factor
             batch = batch_at(step)
             with autocast:
                 losses = task.update(batch)
@@ -101,7 +105,7 @@ def train(
             # only where the sums are empty: a checkpoint then holds all there is to know
             if done % log_every:
                 continue
-            stop = distributed.any_of(bool(stopped), device)
+            stop = distributed.any_rank(bool(stopped), device)
             if stop or done // checkpoint_every > (done - log_every) // checkpoint_every:
                 _require_finite_weights(task, scratch, done)
                 if main:
@@ -143,7 +147,7 @@ def _stop_signal():
         if stopped:  # asked twice: at once
             raise KeyboardInterrupt
         stopped.append(signum)
-        print("stopping after a checkpoint; again to stop at once", file=sys.stderr)
+        print("Saving a checkpoint; press Ctrl-C again to exit now", file=sys.stderr)
 
     old = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
