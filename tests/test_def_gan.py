@@ -13,6 +13,7 @@ from skimage.transform import AffineTransform
 from torch.nn.functional import interpolate
 from torch.utils.flop_counter import FlopCounterMode
 
+from vdg import systems
 from vdg.errors import InputError
 from vdg.pose import JOINTS, MIRRORED, TORSO
 from vdg.systems import def_gan
@@ -124,6 +125,15 @@ def test_micro_form_of_64_x_32():
     assert [layers[1].weight.shape[0] for layers in encoder.down] == [16, 32, 64, 64]
 
 
+def test_slopes_and_dropout():
+    trained = task(width=1, size=[256, 256])
+    layers = list(trained.modules.modules())
+    assert {x.negative_slope for x in layers if isinstance(x, torch.nn.LeakyReLU)} == {0.2}
+    dropout = [layer for layer in layers if isinstance(layer, torch.nn.Dropout)]
+    assert [layer.p for layer in dropout] == [0.5] * 3
+    assert [block[-1] for block in trained.generator.decoder.up[:3]] == dropout
+
+
 @pytest.mark.parametrize("size", [[16, 8], [128, 60], [128, 32], [120, 64], [256, 176]])
 def test_sizes_that_do_not_fit(size):
     with pytest.raises(InputError, match=f"{size[0]} x {size[1]} pixels.*multiples of"):
@@ -181,6 +191,17 @@ def test_images_of_a_batch_do_not_mix_and_evaluation_has_no_dropout(batch):
     alone = torch.cat([network(*(x[i : i + 1] for x in given(drawn))) for i in range(3)])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
     assert not torch.allclose(network.train()(*given(drawn)), together)
+
+
+def test_a_model_file_is_enough_to_build_it_again(batch, tmp_path):
+    chosen = settings(width=2, size=[64, 32])
+    torch.manual_seed(0)
+    network = def_gan.build_stage1(chosen).eval()
+    meta = {"system": "def_gan", "stage1": chosen, "stage2": None, "size": [64, 32]}
+    systems.save(tmp_path / "model.safetensors", network, meta)
+    loaded, _ = systems.load(tmp_path / "model.safetensors")
+    inputs = given(batch(1, 64, 32))
+    torch.testing.assert_close(loaded(*inputs), network(*inputs))
 
 
 # Maps and masks of parts

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.functional import interpolate
 from torch.utils.flop_counter import FlopCounterMode
 
+from vdg import systems
 from vdg.errors import InputError
 from vdg.systems import patn
 from vdg.systems.patn import Pool
@@ -142,6 +143,19 @@ def test_a_block_changes_the_image_where_the_poses_say_so(uniform):
         assert (both[:, :4].sign() == math.copysign(1, weight)).all()
 
 
+def test_discriminators_add_residuals_to_the_stem(batch):
+    D, drawn = task().discriminators["appearance"].eval(), batch()
+    for residual in D.residuals:
+        nn.init.zeros_(residual[-1].weight)
+    stem = D.stem(torch.cat([drawn.I_b, drawn.I_a], 1))
+    torch.testing.assert_close(D(drawn.I_b, drawn.I_a), stem)
+
+
+def test_dropout():
+    rates = [x.p for x in task(blocks=3).modules.modules() if isinstance(x, nn.Dropout)]
+    assert rates == [0.5] * (2 * 3 + 2 * 3)  # both streams of each block, and both discriminators
+
+
 def test_initialisation():
     trained = task(width=16, size=[32, 16])
     weight = trained.generator.blocks[1].pose[1].weight.detach()
@@ -182,6 +196,17 @@ def test_images_of_a_batch_do_not_mix_in_evaluation(batch):
     alone = torch.cat([network(*(x[i : i + 1] for x in given(drawn))) for i in range(3)])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
     assert not torch.allclose(network.train()(*given(drawn)), together)
+
+
+def test_a_model_file_is_enough_to_build_it_again(batch, tmp_path):
+    chosen = settings(width=2, size=[64, 32])
+    torch.manual_seed(0)
+    network = patn.build_stage1(chosen).eval()
+    meta = {"system": "patn", "stage1": chosen, "stage2": None, "size": [64, 32]}
+    systems.save(tmp_path / "model.safetensors", network, meta)
+    loaded, _ = systems.load(tmp_path / "model.safetensors")
+    inputs = given(batch(1, 64, 32))
+    torch.testing.assert_close(loaded(*inputs), network(*inputs))
 
 
 # The pool
@@ -232,6 +257,28 @@ def test_a_pool_is_of_images_that_lead_no_gradient_anywhere(batch):
     assert {tuple(K.flatten().tolist()) for K in pool.conditions} <= {
         tuple(K.flatten().tolist()) for K in drawn.K_b
     }
+
+
+def test_earlier_images_are_judged_with_their_own_conditions(batch):
+    trained, known, judged = task(pool=2), {}, []
+
+    def name(image):
+        return tuple(image.detach().flatten()[:5].tolist())
+
+    def note(_, inputs, images):
+        known.update({name(image): K_b for image, K_b in zip(images, inputs[2], strict=True)})
+
+    trained.generator.register_forward_hook(note)
+    trained.discriminators["shape"].register_forward_pre_hook(lambda _, given: judged.append(given))
+    for _ in range(6):
+        trained.update(batch(2))
+    late = 0
+    # in each step the generator's images for its own update, real ones, and those of the pool
+    for (new, _), (images, conditions) in zip(judged[::3], judged[2::3], strict=True):
+        late += sum(name(image) not in map(name, new) for image in images)
+        for image, condition in zip(images, conditions, strict=True):
+            assert torch.equal(condition, known[name(image)])
+    assert late > 0
 
 
 def test_no_pool(batch):
@@ -287,11 +334,24 @@ def test_losses_of_discriminators_that_say_0(adversary, generator, discriminator
     assert losses["appearance"] == losses["shape"] == pytest.approx(discriminator)
 
 
+@pytest.mark.parametrize("real", [True, False])
+def test_adversarial_losses_are_those_of_torch(real, uniform):
+    logits = uniform(2, 8, 4, 3, low=-3, high=3)
+    target = torch.full_like(logits, float(real))
+    entropy = nn.BCELoss()(logits.sigmoid(), target)
+    torch.testing.assert_close(patn.cross_entropy(logits, real), entropy)
+    torch.testing.assert_close(patn.least_squares(logits, real), nn.MSELoss()(logits, target))
+
+
 def test_discriminators_learn_real_from_generated(batch):
     trained, drawn = task(pool=0), batch(4)
     losses = [trained.update(drawn) for _ in range(30)]
-    for name in ("appearance", "shape"):
+    with torch.no_grad():
+        I_hat = trained.generator(*given(drawn))
+    for name, condition in (("appearance", drawn.I_a), ("shape", drawn.K_b)):
         assert losses[-1][name] < 0.8 * losses[0][name]
+        real, fake = (trained.discriminators[name](x, condition) for x in (drawn.I_b, I_hat))
+        assert real.mean() > fake.mean()
 
 
 def test_perceptual_term(batch):

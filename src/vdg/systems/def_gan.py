@@ -22,7 +22,7 @@ from vdg.errors import InputError
 from vdg.pose import HEAT_MAP_SIGMA, TORSO, heat_maps
 from vdg.training.features import load_features, nearest_neighbour_loss
 from vdg.training.losses import adversarial_loss, l1
-from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam
+from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, step
 
 SETTINGS = {
     "stage1": {
@@ -421,13 +421,13 @@ class Adversarial:
         judged = torch.cat([batch.I_b, I_hat.detach()])
         real, fake = self.discriminator(*(torch.cat([x, x]) for x in given), judged).chunk(2)
         L_D = F.softplus(-real).mean() + F.softplus(fake).mean()  # the sum, not half of it
-        _step(self.optimizers["discriminator"], L_D)
+        step(self.optimizers["discriminator"], L_D)
 
         D = self.modules["discriminator"]  # itself: no gradient of it is needed
         D.requires_grad_(False)
         losses = {"adversarial": adversarial_loss(D(*given, I_hat))} | self._image(I_hat, batch.I_b)
         D.requires_grad_(True)
-        _step(self.optimizers["generator"], losses["adversarial"] + losses["image"])
+        step(self.optimizers["generator"], losses["adversarial"] + losses["image"])
         return {name: loss.detach() for name, loss in (losses | {"discriminator": L_D}).items()}
 
     def _image(self, I_hat: Tensor, I_b: Tensor) -> dict[str, Tensor]:
@@ -439,12 +439,6 @@ class Adversarial:
             terms["nn"] = nearest_neighbour_loss(V_hat, V_b, self.nn_window)
             image = image + self.nn_weight * terms["nn"]
         return terms | {"image": image}
-
-
-def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
 
 
 def _levels(size: list[int]) -> int:

@@ -18,7 +18,7 @@ from vdg.errors import InputError
 from vdg.pose import HEAT_MAP_SIGMA, heat_maps
 from vdg.training.features import load_features, perceptual_loss
 from vdg.training.losses import l1
-from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam
+from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, step
 
 SETTINGS = {
     "stage1": {
@@ -254,10 +254,10 @@ class Adversarial:
         losses = {"adversarial": self._adversarial(I_hat, conditions)}
         losses |= self._image(I_hat, batch.I_b)
         total = sum(self.weights[name] * loss for name, loss in losses.items())
-        _step(self.optimizers["generator"], total)
+        step(self.optimizers["generator"], total)
         for name, condition in conditions.items():
             losses[name] = self._discriminator(name, batch.I_b, I_hat.detach(), condition)
-            _step(self.optimizers[name], losses[name])
+            step(self.optimizers[name], losses[name])
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _adversarial(self, I_hat: Tensor, conditions: dict[str, Tensor]) -> Tensor:
@@ -282,12 +282,6 @@ class Adversarial:
         D = self.discriminators[name]
         loss = (self.score(D(real, condition), True) + self.score(D(fake, earlier), False)) / 2
         return self.weights["adversarial"] * loss
-
-
-def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
 
 
 def build_stage1(settings: dict) -> nn.Module:
