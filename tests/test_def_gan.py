@@ -145,7 +145,7 @@ def test_settings_that_do_not_fit():
         def_gan.build_stage1(settings(nn_window=4))
     for wrong in ({"features": "efficientnet-lite0"}, {"nn_weight": 2.0}):
         with pytest.raises(InputError, match="features and nn_weight go together"):
-            task(**wrong)
+            def_gan.build_stage1(settings(**wrong))
 
 
 def test_settings_can_be_read_without_an_import():

@@ -458,19 +458,22 @@ def _levels(size: list[int]) -> int:
 
 
 def build_stage1(settings: dict) -> nn.Module:
-    """settings: width, warp, nn_window and size [H, W]."""
+    """settings: width, warp, features, nn_weight, nn_window and size [H, W].
+
+    Raises InputError for a size or a loss that does not fit.
+    """
     if settings["nn_window"] % 2 == 0:
         raise InputError(
             f"nn_window: {settings['nn_window']} pixels have no middle; set an odd number"
         )
-    return Generator(settings["width"], _levels(settings["size"]), settings["warp"])
-
-
-def stage1_task(generator: nn.Module, settings: dict) -> Adversarial:
-    """Raises InputError for features without weights, or a weight of theirs without features."""
     if (settings["features"] == "none") != (settings["nn_weight"] == 0):
         raise InputError(
             "def_gan: features and nn_weight go together; set both (python -m bench.feature_weights"
             " measures a weight), or features to none and nn_weight to 0"
         )
+    return Generator(settings["width"], _levels(settings["size"]), settings["warp"])
+
+
+def stage1_task(generator: nn.Module, settings: dict) -> Adversarial:
+    """Raises InputError where the weights of `features` cannot be had."""
     return Adversarial(generator, settings)

@@ -299,4 +299,5 @@ def build_stage1(settings: dict) -> nn.Module:
 
 
 def stage1_task(generator: nn.Module, settings: dict) -> Adversarial:
+    """Raises InputError where the weights of `features` cannot be had."""
     return Adversarial(generator, settings)
