@@ -157,6 +157,7 @@ def test_a_size_that_does_not_halve(size):
 def test_what_is_not_visible_has_no_numbers(batch):
     appearance, keypoints = make_task().result.appearance, batch.K_a.clone()
     keypoints[0, [11, 12, 13]] = -1  # the left leg
+    torch.nn.init.ones_(appearance.parts.out.bias)
     embedded = appearance(batch.I_a, keypoints)
     assert embedded.shape == (4, 7 * 3 + 5)
     parts = embedded[:, :21].reshape(4, 7, 3)
