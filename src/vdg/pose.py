@@ -52,6 +52,11 @@ def heat_maps(keypoints: torch.Tensor, height: int, width: int) -> torch.Tensor:
     return (along_y[:, :, None] * along_x[:, None]).permute(0, 3, 1, 2)
 
 
+def has_torso(keypoints: np.ndarray) -> np.ndarray:
+    """Whether both shoulders and both hips were found: (..., 18, 2) -> bool (...)."""
+    return (keypoints[..., list(TORSO), :] >= 0).all((-2, -1))
+
+
 def pose_mask(keypoints: np.ndarray, height: int, width: int) -> np.ndarray:
     """Pose mask M in Def-GAN's form (Siarohin et al., CVPR 2018).
 
@@ -94,9 +99,8 @@ def views(keypoints: np.ndarray) -> np.ndarray:
     shoulders = joints[:, [LEFT_SHOULDER, RIGHT_SHOULDER], 0].mean(1)
     torso = np.abs(joints[:, [LEFT_HIP, RIGHT_HIP], 0].mean(1) - shoulders).clip(min=1)
     turn = across / torso
-    missing = (keypoints[:, list(TORSO)] < 0).any((1, 2))
     known = ["unknown", "front", "back"]
-    return np.select([missing, turn > TURNED, turn < -TURNED], known, "side")
+    return np.select([~has_torso(keypoints), turn > TURNED, turn < -TURNED], known, "side")
 
 
 def pose_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
