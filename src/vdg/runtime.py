@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -63,12 +62,6 @@ def set_up(seed: int, deterministic: bool = True, threads: int | None = None) ->
     torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs time
     torch.backends.cudnn.benchmark = not deterministic
-
-
-def random_stream(seed: int, name: str, index: int) -> torch.Generator:
-    """A generator of its own for each use and each index, so that no two share their numbers."""
-    key = np.random.SeedSequence([seed, zlib.crc32(name.encode()), index])
-    return torch.Generator().manual_seed(int(key.generate_state(1, np.uint64)[0] >> 1))
 
 
 def provenance(device: torch.device, config: dict, processes: int = 1) -> dict[str, str]:

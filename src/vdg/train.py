@@ -10,12 +10,11 @@ from torch import Tensor, nn
 
 from vdg import systems
 from vdg.data.batches import Batch, PairData, load_pairs, to_uint8
-from vdg.data.pairs import PairSampler, draw_pairs
+from vdg.data.pairs import PairSampler, draw_pairs, random_stream
 from vdg.drawing import grid, save_png, skeleton
 from vdg.metrics.ssim import mask_ssim, ssim
 from vdg.runtime import (
     provenance,
-    random_stream,
     require_compiler,
     scratch_folder,
     select_device,

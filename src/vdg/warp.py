@@ -8,7 +8,6 @@ ratio of their lengths, and across it by one factor. Parts are painted over one 
 masks around the target's bones.
 """
 
-import functools
 from typing import NamedTuple
 
 import torch
@@ -140,7 +139,6 @@ class _Table(NamedTuple):
     fade: Tensor
 
 
-@functools.lru_cache(maxsize=8)
 def _table(device):
     _, _, *columns = zip(*PARTS, strict=True)
     return _Table(*(torch.tensor(column, device=device) for column in columns))
@@ -153,7 +151,6 @@ def _sides(a, b):
     return (own | other) & b.found[:, ends[0]].all(1), other & ~own
 
 
-@functools.lru_cache(maxsize=8)
 def _ends(device):
     """The points of the bones, then those of the other side's bones: (2, 2, parts)."""
     mirrored = [*MIRRORED, HIPS, SHOULDERS, CROWN]

@@ -1,19 +1,19 @@
 """Which pictures are used, and which source goes with which target."""
 
 import itertools
+import zlib
 
 import numpy as np
 import pandas as pd
 import torch
 
 from vdg.errors import InputError
-from vdg.pose import TORSO
-from vdg.runtime import random_stream
+from vdg.pose import has_torso
 
 
 def is_valid(identity: str, keypoints: np.ndarray) -> bool:
     """Def-GAN's filter: a person (not "", which is junk), with both shoulders and both hips."""
-    return bool(identity and (keypoints[list(TORSO)] >= 0).all())
+    return bool(identity and has_torso(keypoints))
 
 
 def all_pairs(identities: list[str]) -> np.ndarray:
@@ -82,3 +82,9 @@ class PairSampler:
             return self._orders[epoch]
         generator = random_stream(self.seed, "order", epoch)
         return torch.randperm(len(self.pairs), generator=generator)
+
+
+def random_stream(seed: int, name: str, index: int) -> torch.Generator:
+    """A generator of its own for each use and each index, so that no two share their numbers."""
+    key = np.random.SeedSequence([seed, zlib.crc32(name.encode()), index])
+    return torch.Generator().manual_seed(int(key.generate_state(1, np.uint64)[0] >> 1))
