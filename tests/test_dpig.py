@@ -75,7 +75,7 @@ def test_boxes(height, width):
     assert {True, False} == set(visible.flatten().tolist())
 
 
-def test_the_crop_of_the_whole_picture_is_a_resize(uniform):
+def test_the_crop_of_the_whole_image_is_a_resize(uniform):
     features = uniform(2, 3, 16, 12)
     box = torch.tensor([0.0, 0, 16, 12]).expand(2, 1, -1)
     expected = F.interpolate(features, (9, 9), mode="bilinear", align_corners=True)
@@ -136,7 +136,7 @@ def spared(generator, size):
     weights = [step[0].weight.numel() for step in ups]
     fine = [size[0] * size[1] / 4**level for level in reversed(range(len(ups)))]
     up = sum(0.75 * a * b for a, b in zip(weights, fine, strict=True))
-    return (up + 9 * generator.appearance.size_out * 128 * (size[0] * size[1] - 9)) / 1e9
+    return (up + 9 * generator.appearance.out_features * 128 * (size[0] * size[1] - 9)) / 1e9
 
 
 @pytest.mark.parametrize("size", [(32, 16), (64, 32), (96, 48), (128, 64), (256, 176), (64, 64)])
@@ -150,7 +150,7 @@ def test_sizes(size):
 
 @pytest.mark.parametrize("size", [(16, 16), (64, 24), (256, 180)])
 def test_a_size_that_does_not_halve(size):
-    with pytest.raises(InputError, match=rf"pictures of {size[0]}x{size[1]} .* multiples of 16"):
+    with pytest.raises(InputError, match=rf"divisible by 16 .* not {size[0]} x {size[1]}"):
         dpig.build_stage1(SETTINGS | {"size": list(size)})
 
 

@@ -121,11 +121,11 @@ def pose_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def disc_maps(
     keypoints: torch.Tensor, height: int, width: int, radius: float = 4.0
 ) -> torch.Tensor:
-    """Disc maps, the pose as PG2 and DPIG see it (Ma et al., NeurIPS 2017 and CVPR 2018).
+    """Disc maps, the pose input of PG2 and DPIG (Ma et al., NeurIPS 2017 and CVPR 2018).
 
-    keypoints: (B, 18, 2), (y, x) in pixels, negative = missing. radius: in pixels, edge included.
-    Returns (B, 18, height, width), channels last: 1 on the disc around the joint's pixel, -1 off
-    it, and -1 everywhere where the joint is missing.
+    keypoints: (B, 18, 2), (y, x) in pixels, truncated; negative = missing. radius: in pixels, edge
+    included. Returns (B, 18, height, width), channels last: 1 on a disc around the joint, else -1;
+    a missing joint is -1 everywhere.
     """
     rows, columns = (torch.arange(n, device=keypoints.device)[:, None] for n in (height, width))
     y, x = keypoints.to(torch.float32).floor()[:, None].unbind(-1)
@@ -137,11 +137,11 @@ def disc_maps(
 def limb_mask(
     keypoints: torch.Tensor, height: int, width: int, radius: float = 4.0, closing: int = 5
 ) -> torch.Tensor:
-    """Pose mask M in PG2's form (Ma et al., NeurIPS 2017): limbs, closed with a square.
+    """Pose mask M in PG2's form (Ma et al., NeurIPS 2017): thick limbs, closed with a square.
 
-    A pixel is in it if a segment of MASK_PAIRS with both ends passes within `radius` pixels; a
-    joint without a partner adds nothing. PG2 draws discs every few pixels along each segment
-    instead: the two differ along edges (mean IoU .955 for a radius of 4).
+    A pixel is set within `radius` pixels of the segment between two detected joints of MASK_PAIRS;
+    lone joints set nothing. PG2's own discs along each segment differ from it at the edges only
+    (mean IoU .955 at a radius of 4).
 
     keypoints: (B, 18, 2), (y, x) in pixels, negative = missing. closing: odd, in pixels.
     Returns (B, 1, height, width) in {0, 1}.

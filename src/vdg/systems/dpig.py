@@ -1,10 +1,11 @@
 """DPIG, Disentangled Person Image Generation (Ma et al., CVPR 2018); "PDIG" in VDG's table.
 
-Appearance (seven body parts and the background) is encoded into a few hundred numbers, and decoded
-with PG2's G1 in a pose. It trains without pairs: the target is the source picture in its own pose,
-so nothing ever supervises a change of pose. Stage II, the sampling of new appearances and poses, is
-not needed for transfer and left out. Above 128 pixels of height the authors' form for DeepFashion
-holds: larger crops, no background, eight logits per picture. n is `width`, 128 as published.
+The appearance of the source (seven body parts and the background) is encoded into an embedding,
+which PG2's G1 decodes in the target pose. It is trained to reconstruct the source image in the
+source pose: there are no pairs, and no supervision across poses. The authors' second stage, which
+samples embeddings, is not needed for pose transfer and left out. Images higher than 128 pixels take
+the form of the authors' DeepFashion experiments: larger crops, no background, eight logits per
+image. n is `width`.
 """
 
 import torch
@@ -21,19 +22,18 @@ from vdg.systems.pg2 import (
     Encoder,
     Residual,
     conv3,
-    descend,
     levels_of,
     require_multiple,
     scaled,
     xavier,
 )
 from vdg.training.losses import adversarial_loss, discriminator_loss, l1
-from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam
+from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, step
 
 SETTINGS = {
     "stage1": {
         "width": 16,  # 128 as published
-        "bottleneck": 64,  # numbers between the decoder's two halves; 64 as published
+        "bottleneck": 64,  # numbers between encoder and decoder of G1; 64 as published
         "part_size": 32,  # numbers that describe one body part; 32 as published
         "background_size": 128,  # numbers that describe the background; 128 as published
         "discriminator_width": 8,  # 64 as published
@@ -41,7 +41,7 @@ SETTINGS = {
     },
 }
 FOREGROUND_RADIUS = 7.0
-"""Of the limbs in the mask that parts the person from the background, in pixels."""
+"""Of the limbs in the foreground mask, in pixels, at a height of 128."""
 
 RIGHT_KNEE, RIGHT_ANKLE, LEFT_KNEE, LEFT_ANKLE = 9, 10, 12, 13
 NOSE = 0
@@ -54,15 +54,15 @@ PARTS = (
     (11, 12, 13),  # left leg
     (8, 9, 10),  # right leg
 )
-"""The joints of each body part that is cropped. Left and right are the person's."""
+"""The joints of each body part."""
 
 
 def part_boxes(keypoints: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """The boxes of the seven PARTS: their joints that were found, with a margin.
+    """Bounding boxes of the detected joints of the seven PARTS, with a margin.
 
     keypoints: (B, 18, 2), (y, x) in pixels, negative = missing; truncated to whole pixels.
-    Returns (boxes (B, 7, 4) as y1, x1, y2, x2 in pixels, inside the picture; bool (B, 7), whether
-    any joint was found). A part without one has the box (0, 0, 1, 1).
+    Returns (boxes (B, 7, 4) as y1, x1, y2, x2 in pixels, inside the image; bool (B, 7), whether any
+    joint was detected). A part without one has the box (0, 0, 1, 1).
     """
     device = keypoints.device
     found = (keypoints >= 0).all(-1)
@@ -85,22 +85,22 @@ def part_boxes(keypoints: Tensor, height: int, width: int) -> tuple[Tensor, Tens
 
 
 def _margins(found: Tensor, height: int) -> Tensor:
-    """(B, 18) -> (B, 3): pixels around several joints and around one, and above the nose."""
+    """(B, 18) -> (B, 3): margin of several joints, margin of one, rise of the nose, in pixels."""
     if height <= MARKET_HEIGHT:
         margins = [scaled(length, height) for length in (6, 10, 0)]
         return torch.tensor(margins, device=found.device).expand(len(found), -1)
     right = found[:, RIGHT_KNEE] | found[:, RIGHT_ANKLE]
     left = found[:, LEFT_KNEE] | found[:, LEFT_ANKLE]
     whole, near = torch.tensor([[10.0, 20, 10], [20, 40, 25]], device=found.device)
-    return torch.where((right & left)[:, None], whole, near)  # shown nearer, parts are larger
+    return torch.where((right & left)[:, None], whole, near)  # a close-up has larger parts
 
 
 def crops(features: Tensor, boxes: Tensor, size: int) -> Tensor:
     """Cut boxes out and resize them bilinearly.
 
     features: (B, C, H, W). boxes: (B, P, 4), y1, x1, y2, x2 in pixels.
-    Returns (B * P, C, size, size). Two products with small matrices: unlike `grid_sample` their
-    gradient is deterministic on a GPU.
+    Returns (B * P, C, size, size). Two matrix products, because the gradient of `grid_sample` is
+    not deterministic on CUDA.
     """
     height, width = features.shape[2:]
     rows = _weights(boxes[..., 0], boxes[..., 2], height, size)
@@ -110,9 +110,9 @@ def crops(features: Tensor, boxes: Tensor, size: int) -> Tensor:
 
 
 def _weights(start: Tensor, end: Tensor, side: int, size: int) -> Tensor:
-    """(B, P) twice -> (B, P, size, side): what each of `size` samples takes from each pixel.
+    """(B, P) twice -> (B, P, size, side): weight of each pixel in each of `size` samples.
 
-    The authors divide a box by the picture's side and stretch it by that less 1; so do we.
+    Coordinates are scaled by (side - 1) / side, as the authors' code does.
     """
     share = torch.linspace(0, 1, size, device=start.device)
     places = (start[..., None] + (end - start)[..., None] * share) / side * (side - 1)
@@ -134,10 +134,10 @@ class Tower(nn.Module):
 
 
 class Appearance(nn.Module):
-    """(I_a, K_a) -> the embedding of the appearance, (B, `size_out`).
+    """(I_a, K_a) -> embedding (B, `out_features`).
 
-    Up to 128 pixels of height the mask of K_a parts person and background, which a second tower
-    encodes. The numbers of a part without joints are zero.
+    Up to a height of 128 the mask of K_a separates the foreground, which is cropped, from the
+    background, which has a tower of its own. A part without detected joints is embedded as zeros.
     """
 
     def __init__(self, width: int, part_size: int, background_size: int, size: tuple[int, int]):
@@ -147,10 +147,10 @@ class Appearance(nn.Module):
         self.crop_size = 3 * 2 ** (levels - 1) if self.has_background else 64
         self.first = nn.Sequential(conv3(3, width), nn.ReLU(inplace=True), Residual(width))
         self.parts = Tower(width, levels, (self.crop_size, self.crop_size), part_size)
-        self.size_out = len(PARTS) * part_size
+        self.out_features = len(PARTS) * part_size
         if self.has_background:
             self.background = Tower(width, levels, size, background_size)
-            self.size_out += background_size
+            self.out_features += background_size
         self.apply(xavier)
 
     def forward(self, I_a: Tensor, K_a: Tensor) -> Tensor:
@@ -167,21 +167,21 @@ class Appearance(nn.Module):
 
 
 class TiledConv(nn.Conv2d):
-    """A 3x3 convolution of numbers tiled over the picture and of maps, without the tiling.
+    """A 3x3 convolution of an embedding, tiled over the image, and of maps; it tiles nothing.
 
-    Where a map is constant, the result has nine values: in the corners, along the edges, inside.
-    So it is computed on 3x3 pixels and stretched: the same sum at a fraction of the cost.
+    The convolution of a constant map has nine values: four corners, four edges, inside. They are
+    computed on 3x3 pixels and expanded.
     """
 
-    def __init__(self, numbers: int, maps: int, out_channels: int):
-        super().__init__(numbers + maps, out_channels, 3, padding=1)
-        self.split = (numbers, maps)
+    def __init__(self, embedding: int, maps: int, out_channels: int):
+        super().__init__(embedding + maps, out_channels, 3, padding=1)
+        self.split = (embedding, maps)
 
-    def forward(self, numbers: Tensor, maps: Tensor) -> Tensor:
-        """numbers: (B, N). maps: (B, C, H, W), H and W at least 2. Returns (B, out, H, W)."""
-        of_numbers, of_maps = self.weight.split(self.split, 1)
-        tile = numbers[..., None, None].expand(-1, -1, 3, 3)
-        x = F.conv2d(tile, of_numbers, self.bias, padding=1)
+    def forward(self, embedding: Tensor, maps: Tensor) -> Tensor:
+        """embedding: (B, E). maps: (B, C, H, W), H and W at least 2. Returns (B, out, H, W)."""
+        of_embedding, of_maps = self.weight.split(self.split, 1)
+        tile = embedding[..., None, None].expand(-1, -1, 3, 3)
+        x = F.conv2d(tile, of_embedding, self.bias, padding=1)
         for axis in (2, 3):
             first, inside, last = x.split(1, axis)
             shape = list(x.shape)
@@ -191,7 +191,7 @@ class TiledConv(nn.Conv2d):
 
 
 class Stage1(nn.Module):
-    """(I_a, K_a, K_b) -> the person of I_a in the pose K_b, (B, 3, H, W), linear."""
+    """(I_a, K_a, K_b) -> I_hat, the appearance of I_a in the pose K_b, (B, 3, H, W), linear."""
 
     def __init__(
         self,
@@ -203,9 +203,9 @@ class Stage1(nn.Module):
     ):
         super().__init__()
         levels = min(levels_of(size[0]), 5)
-        require_multiple(size, 16)  # the adversary halves four times
+        require_multiple(size, 16)  # D halves four times
         self.appearance = Appearance(width, part_size, background_size, size)
-        first = TiledConv(self.appearance.size_out, len(JOINTS), width)
+        first = TiledConv(self.appearance.out_features, len(JOINTS), width)
         self.decoder = G1(first, width=width, levels=levels, bottleneck=bottleneck, size=size)
 
     def forward(self, I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
@@ -215,10 +215,13 @@ class Stage1(nn.Module):
 
 
 class Reconstruction:
-    """L_adv + w mean |I_a' - I_a|, I_a' the source picture drawn anew in its own pose.
+    """L_adv + w mean |I_hat - I_a|, with I_hat in the source pose and w = `l1_weight`.
 
-    One step of the generator, then one of PG2's D, on the same batch. D sees real and generated
-    pictures in batches of their own; above 128 pixels of height in one.
+    One step of the generator, then one of PG2's D, on the same batch. Up to a height of 128 real
+    and generated images pass D separately, each with its own batch-norm statistics.
+
+    settings: `learning_rate` (of both), `discriminator_width`, `l1_weight`, `size`. The learning
+    rate follows `rate`; `lr_decay_fraction` has no effect.
     """
 
     def __init__(self, generator: nn.Module, settings: dict):
@@ -246,33 +249,29 @@ class Reconstruction:
         I_hat = self.generator(I_a, K_a, K_a)
         L_1 = l1(I_hat, I_a)
 
-        D = self.modules["discriminator"].requires_grad_(False)  # itself, not its wrapper
+        D = self.modules["discriminator"]  # unwrapped: its parameters need no gradient here
+        D.requires_grad_(False)
         beside = [I_a] if self.one_batch else []
-        L_adv = adversarial_loss(self._judge(D, *beside, I_hat)[-1])
+        L_adv = adversarial_loss(self._logits(D, *beside, I_hat)[-1])
         D.requires_grad_(True)
-        descend(self.optimizers["generator"], L_adv + self.l1_weight * L_1)
+        step(self.optimizers["generator"], L_adv + self.l1_weight * L_1)
 
-        L_D = discriminator_loss(*self._judge(self.discriminator, I_a, I_hat.detach()))
-        descend(self.optimizers["discriminator"], L_D)
+        L_D = discriminator_loss(*self._logits(self.discriminator, I_a, I_hat.detach()))
+        step(self.optimizers["discriminator"], L_D)
 
         losses = {"discriminator": L_D, "adversarial": L_adv, "l1": L_1}
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _judge(self, D: nn.Module, *groups: Tensor) -> tuple[Tensor, ...]:
+    def _logits(self, D: nn.Module, *groups: Tensor) -> tuple[Tensor, ...]:
         if self.one_batch:
             return D(torch.cat(groups)).chunk(len(groups))
         return tuple(map(D, groups))
 
 
-def build_stage1(settings: dict) -> nn.Module:
-    """settings: width, bottleneck, part_size, background_size, size.
-
-    Raises InputError for a size that does not halve.
-    """
+def build_stage1(settings: dict) -> Stage1:
+    """settings: of stage I. Raises InputError for a size that the networks cannot halve."""
     keys = ("width", "bottleneck", "part_size", "background_size", "size")
     return Stage1(**{key: settings[key] for key in keys})
 
 
-def stage1_task(generator: nn.Module, settings: dict) -> Reconstruction:
-    """settings: learning_rate, discriminator_width, l1_weight, size."""
-    return Reconstruction(generator, settings)
+stage1_task = Reconstruction

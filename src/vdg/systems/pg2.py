@@ -1,10 +1,10 @@
 """PG2, Pose Guided Person Image Generation (Ma et al., NeurIPS 2017).
 
-Stage I, G1, draws a coarse picture from I_a and the target pose K_b; it never sees the source pose.
-Stage II, G2, adds a difference image against an adversary that sees bare pictures. Layers, losses
-and quirks are those of the authors' code: no normalisation in the generators, outputs that nothing
-bounds, pictures padded on one side before a stride. Above 128 pixels of height its form for
-DeepFashion holds. n is `width`, 128 as published; every number of channels follows from it.
+Stage I, G1, generates a coarse image from I_a and the target pose K_b; the source pose is not used.
+Stage II, G2, adds a difference image and is trained against an unconditional discriminator D.
+Layers, losses and padding are those of the authors' code: no normalisation in G1 and G2, linear
+outputs, stride-2 convolutions padded as TensorFlow pads them. Images higher than 128 pixels take
+the form of the authors' DeepFashion experiments. n is `width`.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from vdg.data.batches import Batch
 from vdg.errors import InputError
 from vdg.pose import JOINTS, disc_maps, limb_mask
 from vdg.training.losses import adversarial_loss, discriminator_loss, l1, mask_l1
-from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam
+from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, step
 
 SETTINGS = {
     "stage1": {
@@ -32,36 +32,36 @@ SETTINGS = {
     },
 }
 MARKET_HEIGHT = 128
-"""Pictures higher than this take the form that the authors use for DeepFashion."""
+"""Images higher than this take the form of the authors' DeepFashion experiments."""
 RADIUS = 4.0
-"""Of the discs and of the mask's limbs, in pixels; the same at 256 pixels of height."""
+"""Of the discs and of the mask's limbs, in pixels, at heights of 128 and 256."""
 
 
 def scaled(length: float, height: int) -> float:
-    """A length in pixels, given for 128 and 256 pixels of height; smaller pictures scale it."""
+    """A length in pixels that holds from a height of 128 up and shrinks with the height below."""
     return length * min(1.0, height / MARKET_HEIGHT)
 
 
 def levels_of(height: int) -> int:
-    """N, the levels of G1: its last has 8 rows, or up to 15 for heights between powers of 2."""
+    """N = floor(log2(H)) - 2, the number of resolutions in G1; the last has 8 to 15 rows."""
     return height.bit_length() - 3
 
 
 def require_multiple(size: tuple[int, int], multiple: int) -> None:
-    """Raise InputError for a size (H, W) that does not halve as often as the networks do."""
+    """Raise InputError for a size (H, W) that the networks cannot halve often enough."""
     height, width = size
     if height < 32 or height % multiple or width % multiple:
         raise InputError(
-            f"pictures of {height}x{width} do not fit this system: choose a height and a width "
-            f"that are multiples of {multiple}, and a height of at least 32"
+            f"this system needs a height and width divisible by {multiple} and a height of at "
+            f"least 32, not {height} x {width}"
         )
 
 
 class StridedConv(nn.Conv2d):
     """Convolution of stride 2 with TensorFlow's "SAME" padding: (B, a, H, W) -> (B, b, H/2, W/2).
 
-    For even sizes it pads one pixel more after than before; padding alike on both sides would move
-    every level by a pixel.
+    For even sizes that is one pixel more after than before; symmetric padding would shift every
+    level by a pixel.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int):
@@ -89,7 +89,7 @@ def down(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 def up(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Nearest x2, 1x1 and ReLU; in the order that costs a quarter and gives the same."""
+    """1x1, ReLU, nearest x2. The authors upsample first: same result, four times the cost."""
     convolution = nn.Conv2d(in_channels, out_channels, 1)
     return nn.Sequential(convolution, nn.ReLU(inplace=True), nn.Upsample(scale_factor=2))
 
@@ -108,16 +108,15 @@ class Residual(nn.Module):
 class Encoder(nn.Module):
     """(B, n, H, W) -> features of every level, finest first: n (i + 1) channels at H/2^i x W/2^i.
 
-    A residual pair on each level, a 3x3 convolution of stride 2 with ReLU between two.
+    A residual pair per level; a 3x3 convolution of stride 2 with ReLU leads to the next.
     """
 
     def __init__(self, width: int, levels: int):
         super().__init__()
         widths = [width * (level + 1) for level in range(levels)]
-        steps = [nn.Identity(), *(down(a, b) for a, b in itertools.pairwise(widths))]
-        self.levels = nn.ModuleList(
-            nn.Sequential(step, Residual(w)) for step, w in zip(steps, widths, strict=True)
-        )
+        modules = [Residual(width)]
+        modules += [nn.Sequential(down(a, b), Residual(b)) for a, b in itertools.pairwise(widths)]
+        self.levels = nn.ModuleList(modules)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         features = []
@@ -130,7 +129,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """(B, n, h, w) and the features of an Encoder -> (B, 3, H, W), linear.
 
-    Each level: the skip connection joins, a residual pair, a 1x1 convolution with ReLU, nearest x2.
+    Per level: concatenate the skip connection, a residual pair, then `up`, or the last convolution.
     """
 
     def __init__(self, width: int, levels: int):
@@ -148,9 +147,9 @@ class Decoder(nn.Module):
 
 
 class G1(nn.Module):
-    """U-Net with a fully connected bottleneck, on what `first` makes of its inputs.
+    """U-Net with a fully connected bottleneck: the inputs of `first` -> (B, 3, H, W), linear.
 
-    first: any inputs -> (B, n, H, W), before ReLU. Returns (B, 3, H, W), linear, float32.
+    first: the first layer, which returns (B, n, H, W) before ReLU.
     """
 
     def __init__(
@@ -196,7 +195,7 @@ class Stage1(nn.Module):
     def __init__(self, width: int, bottleneck: int, size: tuple[int, int]):
         super().__init__()
         levels = levels_of(size[0])
-        # the adversary of stage II halves four times at least
+        # D of stage II halves at least four times
         require_multiple(size, 2 ** max(levels - 1, 4))
         first = conv3(3 + len(JOINTS), width)
         self.network = G1(first, width=width, levels=levels, bottleneck=bottleneck, size=size)
@@ -210,8 +209,8 @@ class Stage1(nn.Module):
 class G2(nn.Module):
     """U-Net on (G1, I_a), both (B, 3, H, W): returns G1 + a difference image, linear, float32.
 
-    Up to 128 pixels of height its last level takes no skip connection. On the lowest level the skip
-    connection is the level's own input, which the authors' code joins to itself.
+    As in the authors' code the lowest level concatenates its input with itself, and up to a height
+    of 128 the level at full resolution has no skip connection.
     """
 
     def __init__(self, width: int, size: tuple[int, int]):
@@ -220,8 +219,8 @@ class G2(nn.Module):
         self.all_skips = size[0] > MARKET_HEIGHT
         widths = [width * (level + 1) for level in range(levels)]
         first = nn.Sequential(conv3(6, width), nn.ReLU(inplace=True), conv_pair(width, width))
-        steps = (nn.Sequential(down(a, a), conv_pair(a, b)) for a, b in itertools.pairwise(widths))
-        self.encoder = nn.ModuleList([first, *steps])
+        rest = (nn.Sequential(down(a, a), conv_pair(a, b)) for a, b in itertools.pairwise(widths))
+        self.encoder = nn.ModuleList([first, *rest])
         joined = [2 * widths[-1], *(width + w for w in reversed(widths[:-1]))]
         if not self.all_skips:
             joined[-1] -= widths[0]
@@ -256,13 +255,12 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """DCGAN's on bare pictures (Radford et al., ICLR 2016): (B, 3, H, W) -> (B * groups, 1) logits.
+    """DCGAN's D (Radford et al., ICLR 2016), unconditional: (B, 3, H, W) -> (B * groups, 1) logits.
 
-    Every layer but the first has batch-norm. It always works on the statistics of the batch at
-    hand, so it stays in training mode, and whatever shares a batch shares statistics.
+    Batch-norm after every convolution but the first. D is only used in training, so batch-norm
+    always takes the statistics of its batch: which images share a batch matters.
 
-    groups: the last features are cut into this many groups of channels, each judged by the same
-    linear layer.
+    groups: groups of channels of the last features; one linear layer gives a logit for each.
     """
 
     def __init__(self, width: int, size: tuple[int, int], levels: int, groups: int = 1):
@@ -274,19 +272,12 @@ class Discriminator(nn.Module):
             layers += [StridedConv(a, b, 5), norm, activation]
         self.layers = nn.Sequential(*layers)
         places = math.prod(side // 2**levels for side in size)
-        self.judge = nn.Linear(widths[-1] // groups * places, 1)
+        self.linear = nn.Linear(widths[-1] // groups * places, 1)
         self.apply(dcgan)
 
     def forward(self, images: Tensor) -> Tensor:
         features = self.layers(images).flatten(1)
-        return self.judge(features.reshape(-1, self.judge.in_features)).float()
-
-
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step of an optimiser."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
+        return self.linear(features.reshape(-1, self.linear.in_features)).float()
 
 
 def person_mask(K_b: Tensor, I_b: Tensor) -> Tensor:
@@ -296,7 +287,10 @@ def person_mask(K_b: Tensor, I_b: Tensor) -> Tensor:
 
 
 class Reconstruction:
-    """Stage I: L_G1 = mean |G1 - I_b| + mean |G1 - I_b| M, no adversary."""
+    """Stage I: mean |I_b^R - I_b| + mean |I_b^R - I_b| M, no adversary; I_b^R is G1's image.
+
+    settings: `learning_rate`.
+    """
 
     def __init__(self, generator: nn.Module, settings: dict):
         self.generator = self.result = generator
@@ -311,16 +305,17 @@ class Reconstruction:
     def update(self, batch: Batch) -> dict[str, Tensor]:
         coarse = self.generator(batch.I_a, batch.K_a, batch.K_b)
         loss = mask_l1(coarse, batch.I_b, person_mask(batch.K_b, batch.I_b))
-        descend(self.optimizers["generator"], loss)
+        step(self.optimizers["generator"], loss)
         return {"l1": l1(coarse, batch.I_b).detach(), "mask_l1": loss.detach()}
 
 
 class Refinement:
-    """Stage II: L_adv + w (mean |I_b' - I_b| + mean |I_b' - I_b| M), I_b' the prediction.
+    """Stage II: L_adv + w (mean |I_hat - I_b| + mean |I_hat - I_b| M), w = `l1_weight`.
 
-    One step of G2, then one of D, on the same batch. D is unconditional: it learns that I_b is real
-    and that I_b' is not, and neither is I_a, which keeps G2 from copying the source. Nothing is
-    averaged: the result is G2 as it trains.
+    One step of G2, then one of D, on the same batch. For D, I_b is real; I_hat and I_a are fake, so
+    that copying the source does not pay. The result is G2 itself, without averaging of weights.
+
+    settings: `learning_rate` (of both), `discriminator_width`, `l1_weight`, `size`.
     """
 
     def __init__(self, generator: nn.Module, settings: dict):
@@ -343,22 +338,24 @@ class Refinement:
         I_hat = self.refine(coarse, batch.I_a)
         L_img = mask_l1(I_hat, batch.I_b, person_mask(batch.K_b, batch.I_b))
 
-        D = self.modules["discriminator"].requires_grad_(False)  # itself, not its wrapper
-        L_adv = adversarial_loss(self._judge(D, batch, coarse, I_hat)[2])
+        D = self.modules["discriminator"]  # unwrapped: its parameters need no gradient here
+        D.requires_grad_(False)
+        L_adv = adversarial_loss(self._logits(D, batch, coarse, I_hat)[2])
         D.requires_grad_(True)
-        descend(self.optimizers["generator"], L_adv + self.l1_weight * L_img)
+        step(self.optimizers["generator"], L_adv + self.l1_weight * L_img)
 
-        real, *fakes = self._judge(self.discriminator, batch, coarse, I_hat.detach())
+        real, *fakes = self._logits(self.discriminator, batch, coarse, I_hat.detach())
         L_D = discriminator_loss(real, torch.cat(fakes))
-        descend(self.optimizers["discriminator"], L_D)
+        step(self.optimizers["discriminator"], L_D)
 
         losses = {"discriminator": L_D, "adversarial": L_adv, "image": L_img}
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _judge(self, D: nn.Module, batch: Batch, coarse: Tensor, I_hat: Tensor) -> list[Tensor]:
-        """The logits of I_b, I_a and I_hat, from one batch so that they share its statistics.
+    def _logits(self, D: nn.Module, batch: Batch, coarse: Tensor, I_hat: Tensor) -> list[Tensor]:
+        """Logits of I_b, I_a and I_hat, in one batch: they share its batch-norm statistics.
 
-        Up to 128 pixels of height G1's pictures are in it too, though no loss judges them.
+        Up to a height of 128, as in the authors' code, G1's images are in the batch as well; no
+        loss uses their logits.
         """
         groups = [batch.I_b, batch.I_a, I_hat]
         if I_hat.shape[2] <= MARKET_HEIGHT:
@@ -366,21 +363,15 @@ class Refinement:
         return list(D(torch.cat(groups)).chunk(len(groups))[:3])
 
 
-def build_stage1(settings: dict) -> nn.Module:
-    """settings: width, bottleneck, size. Raises InputError for a size that does not halve."""
+def build_stage1(settings: dict) -> Stage1:
+    """settings: of stage I. Raises InputError for a size that the networks cannot halve."""
     return Stage1(settings["width"], settings["bottleneck"], settings["size"])
 
 
-def stage1_task(generator: nn.Module, settings: dict) -> Reconstruction:
-    """settings: learning_rate."""
-    return Reconstruction(generator, settings)
-
-
-def build_generator(stage1: nn.Module, settings: dict) -> nn.Module:
-    """settings: width of stage II, size."""
+def build_generator(stage1: nn.Module, settings: dict) -> Generator:
+    """settings: of stage II."""
     return Generator(stage1, G2(settings["width"], settings["size"]))
 
 
-def stage2_task(generator: nn.Module, settings: dict) -> Refinement:
-    """settings: learning_rate, discriminator_width, l1_weight, size."""
-    return Refinement(generator, settings)
+stage1_task = Reconstruction
+stage2_task = Refinement
