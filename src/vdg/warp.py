@@ -1,6 +1,7 @@
 """The part warp: the source image moved onto the target pose, body part by body part.
 
-An addition to the paper, without trained weights: a further input for a generator.
+An addition to the paper, without anything to train: four further input channels for a generator,
+beside the target's heat maps P_b, because like them they lie where the target's pixels are.
 
 Each of ten parts (torso, head, thighs, shins, upper arms, forearms) is a bone between two points
 of the skeleton. Its map takes the target's bone to the source's: it scales along the bone by the
@@ -53,7 +54,7 @@ PARTS = (
     *_limbs(9, 10, 0.16, 0.13, after=0.15),
     *_limbs(2, 3, 0.16, 0.13),
     *_limbs(3, 4, 0.12, 0.10, after=0.15),
-    Part(SHOULDERS, CROWN, 0.15, 0.23, after=0.1),
+    Part(SHOULDERS, CROWN, 0.15, 0.23, after=0.1, fade=0.1),
 )
 """From the lowest layer to the topmost; the sizes were chosen by eye."""
 
@@ -63,6 +64,7 @@ DEPTH = 0.22  # half of the torso's depth: its half width in a side view
 FLANK = 0.3  # distance from the bone at which the prior for the scale across it acts
 FEATHER = 0.08  # width of a mask's soft edge, at least one pixel
 CROWN_HEIGHT, RISE = 0.37, (0.3, 0.6)  # of the head's middle above the shoulders: usual, possible
+HAIRLINE = 0.07  # above the head's middle
 SIDEWAYS = 0.25  # the head's middle moves this much of what its joints do: an ear is at its rim
 
 
@@ -272,12 +274,13 @@ def _line(x0, x1, y0, y1, x):
 def _extents(a, b, bones):
     """Where each part begins and ends on its bone, in pixels from the start: (B, parts) twice.
 
-    The head begins at its middle where one pose shows the face and the other does not.
+    The head begins at the hairline where one pose shows the face and the other does not.
     """
     table, unit = _table(b.unit.device), b.unit[:, None]
     low, high = -table.before * unit, bones.length + table.after * unit
     turned = a.found[:, FACE].any(1) ^ b.found[:, FACE].any(1)
-    low[:, -1] = torch.where(turned, bones.length[:, -1], low[:, -1])
+    hairline = bones.length[:, -1] + HAIRLINE * b.unit
+    low[:, -1] = torch.where(turned, hairline, low[:, -1])
     return low, high
 
 
@@ -291,7 +294,11 @@ def _core(b):
 
 
 def _paint(layers, alpha):
-    """Lay the parts over one another: layers (B, 3, parts, H, W), alpha (B, parts, H, W)."""
+    """Lay the parts over one another: layers (B, 4, parts, H, W), alpha (B, parts, H, W).
+
+    The last channel of the layers says how much of a sample lies inside the source, and the others
+    are multiplied by it.
+    """
     warp = torch.zeros_like(layers[:, :, 0])
     for layer, opacity in zip(layers.unbind(2), alpha[:, None].unbind(2), strict=True):
         warp.mul_(1 - opacity * layer[:, 3:]).addcmul_(layer, opacity)
