@@ -1,22 +1,31 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
-VENV := .venv
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+VENV ?= .venv
+export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup repro test lint bench sweep seeds pretrained demo clean
+.PHONY: help setup lock repro test lint bench sweep seeds pretrained demo clean
 
 SWEPT := l1,mask-l1,alpha-25,alpha-50,alpha-75,full,alpha-100,weight-0,weight-2,weighted,weight-8,shared
 
 help:  ## show this help
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-setup: $(VENV)/installed  ## create .venv and install requirements.txt
+setup: $(VENV)/installed  ## create .venv and install requirements.lock
 
-$(VENV)/installed: requirements.txt
+$(VENV)/installed: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --requirement requirements.txt
+	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements.lock
 	touch $@
+
+# the demo's packages are resolved first, so that both files agree on what they share
+RESOLVE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
+
+lock: setup  ## resolve requirements.txt and requirements-demo.txt into their .lock files
+	$(VENV)/bin/pip install --quiet uv==0.13.9
+	$(RESOLVE) requirements-demo.txt --output-file requirements-demo.lock
+	$(RESOLVE) requirements.txt --constraint requirements-demo.lock --output-file requirements.lock
 
 repro: setup  ## run the whole pipeline and print the results table
 	@git rev-parse --verify --quiet HEAD >/dev/null || { \
@@ -28,12 +37,14 @@ repro: setup  ## run the whole pipeline and print the results table
 test: setup  ## run the test suite
 	python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-bench: setup  ## time SSIM against scikit-image
-	python -m bench.ssim
+bench: setup  ## run every benchmark of bench/: half an hour on two idle cores
+	@for file in bench/[a-z]*.py; do \
+	  name=bench.$$(basename $$file .py); echo "== $$name"; python -m $$name || exit 1; done
 
-lint: setup  ## check style
+lint: setup  ## check style and types
 	ruff check .
 	ruff format --check .
+	mypy
 
 seeds: setup  ## three seeds of the default, to reports/three-seeds.md
 	dvc exp run -S 'seeds=[0,1,2]'
@@ -50,7 +61,7 @@ pretrained: setup  ## train on Market-1501's hold-out (raw/, README), to pretrai
 	  --output pretrained/market1501-holdout-full.safetensors
 
 demo: setup  ## a page to try the models
-	$(VENV)/bin/pip install --quiet --requirement requirements-demo.txt
+	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements-demo.lock
 	python -m stages.demo
 
 clean:  ## delete what the pipeline made (DVC's cache is kept)
