@@ -101,7 +101,7 @@ def _joints(text, where):
     """Parse one list of 18 coordinates."""
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
     if not isinstance(values, list):
         raise InputError(f"{where}: expected a list of {JOINTS} integers, found {text[:60]!r}")
@@ -109,6 +109,6 @@ def _joints(text, where):
         raise InputError(f"{where}: expected {JOINTS} integers, found {len(values)} values")
     for value in values:
         if type(value) is not int or not -1 <= value <= LARGEST:  # bool is an int, too
-            found = json.dumps(value)
+            found = json.dumps(value)[:60]
             raise InputError(f"{where}: expected pixels or -1 for missing, found {found}")
     return values
