@@ -46,11 +46,17 @@ def read_keypoints(path: Path) -> dict[str, np.ndarray]:
 
 def write_keypoints(path: Path, names: Iterable[str], keypoints: Iterable[np.ndarray]) -> None:
     """Write key points, each (18, 2) as (y, x), in the form that `read_keypoints` reads."""
+    write_bytes(path, keypoints_csv(names, keypoints))
+
+
+def keypoints_csv(names: Iterable[str], keypoints: Iterable[np.ndarray]) -> bytes:
+    """What `write_keypoints` writes."""
     rows = [KEYPOINTS_HEADER]
     for name, joints in zip(names, keypoints, strict=True):
         y, x = np.asarray(joints).T.tolist()
         rows.append(f"{name}: {y}: {x}")
-    write_bytes(path, ("\n".join(rows) + "\n").encode())
+    # names of files may be of any bytes
+    return ("\n".join(rows) + "\n").encode("utf-8", "surrogateescape")
 
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:
