@@ -273,15 +273,15 @@ def test_any_damage_is_an_input_error(tmp_path):
         (encoded("P"), "is P"),
         (encoded("CMYK", format="JPEG"), "is CMYK"),
         (encoded(size=(6, 4)), "is RGB, 4 high, 6 wide; expected RGB, 6 high, 4 wide"),
-        (encoded(format="BMP"), "is no JPEG or PNG image"),
-        (encoded()[:-25], "is no JPEG or PNG image"),
-        (encoded(format="JPEG")[:-25], "is no JPEG or PNG image"),
-        (b"", "is no JPEG or PNG image"),
+        (encoded(format="BMP"), ": cannot read image"),
+        (encoded()[:-25], ": cannot read image"),
+        (encoded(format="JPEG")[:-25], ": cannot read image"),
+        (b"", ": cannot read image"),
     ],
 )
 def test_images_of_another_form(tmp_path, make, data, message):
     with Archive(make(tmp_path / "data", [("a/1.png", data)])) as archive:  # noqa: SIM117
-        with pytest.raises(InputError, match=f"data: a/1.png {message}"):
+        with pytest.raises(InputError, match=f"data: a/1.png ?{message}"):
             archive.image("a/1.png", 6, 4)
 
 

@@ -177,7 +177,12 @@ def write_all(contents: dict[Path | str, bytes]) -> None:
 
 def write_json(path, value) -> None:
     """Write `value` as indented JSON with sorted keys."""
-    write_bytes(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value) -> bytes:
+    """What `write_json` writes."""
+    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
 def read_json(path):

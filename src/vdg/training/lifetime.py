@@ -1,4 +1,4 @@
-"""Who may train where, and how long: one process per scratch folder, and none that DVC abandoned."""
+"""Who may train where, and how long: one process per scratch folder, none after its DVC."""
 
 import os
 import socket
