@@ -41,7 +41,7 @@ def opened(file: BinaryIO, where: str, formats: tuple[str, ...] = FORMATS):
             yield image
     except InputError:
         raise
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(where) from error
     except Exception as error:  # Pillow has no one exception for a damaged file
         reason = str(error).split(" <")[0]  # without a memory address

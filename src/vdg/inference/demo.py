@@ -165,7 +165,7 @@ def joints_of(value: dict) -> np.ndarray:
     for y, x in shown.joints:
         inside = 0 <= y < shown.size[0] and 0 <= x < shown.size[1]
         if not inside and (y, x) != (-1, -1):
-            raise InputError(f"a joint at {y:.9g}, {x:.9g} is not in the picture: reload the page")
+            raise InputError("a joint is outside of the picture: reload the page")
     return np.array(shown.joints, np.int16)
 
 
@@ -197,8 +197,9 @@ class Studio:
         joints = letter_box(image, size)[1].place(keypoints)
         return image, editor_value(joints, size, image)
 
-    def upload(self, path: str, model: str):
+    def upload(self, path: str | None, model: str):
         """A picture of somebody's own. Returns (picture, value of the source's editor)."""
+        _require_picture(path)
         image = open_picture(Path(path))
         image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
         size = self.model(model).size
@@ -263,8 +264,8 @@ def _bundled(identity: int) -> tuple[Image.Image, np.ndarray]:
     raise InputError(f"no view of identity {identity} shows the whole torso")
 
 
-def _require_picture(image: Image.Image | None) -> None:
-    if image is None:
+def _require_picture(picture: Image.Image | str | None) -> None:
+    if picture is None:
         raise InputError("there is no picture yet: pick a person, or give a picture of yours")
 
 
