@@ -11,15 +11,16 @@ from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays
 from vdg.systems import vdg as system
 
-SETTINGS = {"width": 4, "max_width": 8, "depth": 2, "shared_encoders": False, "size": [32, 16]}
-META = {"system": "vdg", "stage1": SETTINGS, "stage2": SETTINGS, "size": [32, 16]}
+SMALL = {"width": 4, "max_width": 8, "depth": 2, "size": [32, 16]}
+STAGE1, STAGE2 = (systems._defaults(system, stage) | SMALL for stage in ("stage1", "stage2"))
+META = {"system": "vdg", "stage1": STAGE1, "stage2": STAGE2, "size": [32, 16]}
 HUGE = {"width": 10**5, "max_width": 10**5}  # would take petabytes
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    generator = system.build_generator(system.build_stage1(SETTINGS), SETTINGS)
+    generator = system.build_generator(system.build_stage1(STAGE1), STAGE2)
     systems.save(path, generator, META)
     return path
 
@@ -47,7 +48,7 @@ def test_a_model_is_read_as_it_was_written(rewrite):
     # networks are drawn at random before they are filled: once, as ever, or seeds mean other runs
     after = torch.get_rng_state()
     torch.set_rng_state(state)
-    system.build_generator(system.build_stage1(SETTINGS), SETTINGS)
+    system.build_generator(system.build_stage1(STAGE1), STAGE2)
     assert torch.equal(torch.get_rng_state(), after)
 
 
@@ -84,7 +85,7 @@ META_CHANGES = {
     **{f"stage I {value!r}": {"stage1": value} for value in (None, 3, "text", [], {})},
     **{f"stage II {value!r}": {"stage2": value} for value in (3, "text", [1], {"width": 4})},
     **{
-        f"{stage} with {change}": {stage: SETTINGS | change}
+        f"{stage} with {change}": {stage: META[stage] | change}
         for stage in ("stage1", "stage2")
         for change in (
             {"width": -1},

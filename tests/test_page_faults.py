@@ -19,14 +19,15 @@ pytest.importorskip("gradio", reason="needs requirements-demo.txt")
 from vdg.inference import demo
 
 SIZE = [32, 16]
-SETTINGS = {"width": 4, "max_width": 8, "depth": 2, "shared_encoders": False, "size": SIZE}
+SMALL = {"width": 4, "max_width": 8, "depth": 2, "size": [32, 16]}
+STAGE1, STAGE2 = (systems._defaults(system, stage) | SMALL for stage in ("stage1", "stage2"))
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "small.safetensors"
-    generator = system.build_generator(system.build_stage1(SETTINGS), SETTINGS)
-    meta = {"system": "vdg", "stage1": SETTINGS, "stage2": SETTINGS, "size": SIZE}
+    generator = system.build_generator(system.build_stage1(STAGE1), STAGE2)
+    meta = {"system": "vdg", "stage1": STAGE1, "stage2": STAGE2, "size": SIZE}
     systems.save(path, generator, meta)
     return path
 

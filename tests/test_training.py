@@ -145,7 +145,7 @@ def test_a_signal_stops_after_a_checkpoint(whole, tmp_path, number, capsys):
     with pytest.raises(StoppedError) as stop:
         run(tmp_path, signalled_at(7, number))
     assert stop.value.exit_code == 128 + number
-    assert "again to stop at once" in capsys.readouterr().err
+    assert "press Ctrl-C again to exit now" in capsys.readouterr().err
     assert names(tmp_path)[-2:] == ["step-00000008.pt", "whole"]  # of the step under way
     assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert same(run(tmp_path), whole)
