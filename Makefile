@@ -11,6 +11,8 @@ help:  ## show this help
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup: $(VENV)/installed  ## create .venv and install requirements.lock
+	@$(VENV)/bin/dvc --version >/dev/null 2>&1 || { \
+	  echo 'error: $(VENV) does not work here, as after a move or an update of Python: rm -rf $(VENV), then make again' >&2; exit 1; }
 
 $(VENV)/installed: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed: make PYTHON=python3.11")'

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -39,10 +40,18 @@ def serve(args: argparse.Namespace) -> None:
     studio = demo.Studio(choices, args.device, args.estimate)
     for name in choices:
         studio.model(name)  # a damaged one is told of here, not on the page
+    if args.host not in ("127.0.0.1", "localhost", "::1"):
+        print(
+            f"warning: whoever reaches {args.host}:{args.port} can use the page and this machine's "
+            f"time; to use it from afar yourself, leave --host out and run there: ssh -N -L "
+            f"{args.port}:127.0.0.1:{args.port} THIS-MACHINE",
+            file=sys.stderr,
+        )
     # fonts of the system: the theme's own would come from the network
     theme = gradio.themes.Base(font=["sans-serif"], font_mono=["monospace"])
     try:
-        demo.build(studio).launch(
+        # one call of each kind at a time; the rest waits, or is turned away
+        demo.build(studio).queue(default_concurrency_limit=1, max_size=32).launch(
             server_name=args.host,
             server_port=args.port,
             share=False,  # nothing leaves this machine, whatever the environment says

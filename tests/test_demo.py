@@ -197,7 +197,7 @@ def test_page(address, tmp_path):
             lambda: [e.text for e in page.find_elements("css selector", ".toast-body") if e.text],
             "a message",
         )
-        assert "no picture that can be read" in said[0]
+        assert "cannot read image" in said[0]
         assert shown("result")
 
 

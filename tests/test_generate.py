@@ -11,7 +11,7 @@ from conftest import ROOT
 from PIL import Image
 
 from vdg import systems
-from vdg.data import keypoint_rcnn
+from vdg.data import decoding, keypoint_rcnn
 from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.data.batches import to_uint8
 from vdg.data.synthetic.render import NAMED_POSES, named_keypoints, render
@@ -124,9 +124,9 @@ def test_pictures_as_people_have_them(tmp_path):
     assert open_picture(tmp_path / "clear.png").getpixel((0, 0)) == (128, 128, 128)
     assert open_picture(tmp_path / "turned.jpg").size == (4, 8)
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(InputError, match="no picture"):
+    with pytest.raises(InputError, match=r"text.png: cannot read image"):
         open_picture(tmp_path / "text.png")
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match=r"cannot read .*nowhere.png: No such file"):
         open_picture(tmp_path / "nowhere.png")
 
 
@@ -298,8 +298,8 @@ def test_key_points_that_are_written(tmp_path, person, finder):
 
 def test_too_many_pixels(tmp_path, monkeypatch):
     Image.new("RGB", (40, 40)).save(tmp_path / "large.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(InputError, match="too many pixels"):
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 1599)
+    with pytest.raises(InputError, match=r"large.png has more than .* pixels: make it smaller"):
         open_picture(tmp_path / "large.png")
 
 
@@ -316,7 +316,7 @@ def test_stage_one_is_seen_on_its_way(model, person):
 
 
 def test_a_file_whose_name_has_an_at_sign_is_no_named_pose(finder, tmp_path):
-    with pytest.raises(InputError, match=r"photo@2x.jpg does not exist"):
+    with pytest.raises(InputError, match=r"cannot read .*photo@2x.jpg"):
         finder().target(str(tmp_path / "photo@2x.jpg"))
 
 
@@ -325,4 +325,4 @@ def test_traceback_on_demand(model, tmp_path):
     assert "Traceback" not in generate(*arguments).stderr
     told = generate(*arguments, "--debug").stderr
     assert "Traceback" in told
-    assert "nowhere.png does not exist" in told
+    assert "nowhere.png: No such file" in told

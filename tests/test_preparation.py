@@ -295,7 +295,7 @@ def undecodable(path):
     [
         (truncated, "not a whole zip file"),
         (outside, "points outside"),
-        (undecodable, "0001_c1s1_000151_09.png is no JPEG or PNG"),
+        (undecodable, "0001_c1s1_000151_09.png: cannot read image"),
     ],
 )
 def test_damaged_archive_writes_nothing(tmp_path, archive, damage, words):
@@ -331,6 +331,32 @@ def test_annotations_of_another_data_set(tmp_path, archive):
     with pytest.raises(InputError, match=r"annotation-test.csv: 8 names without an image: 0002"):
         fetch(tmp_path / "out", market1501, archive | {"annotations": swapped})
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_in_the_place_of_a_csv(tmp_path, archive):
+    (tmp_path / "pairs.csv").mkdir()
+    source = archive | {"pairs": str(tmp_path / "pairs.csv")}
+    with pytest.raises(InputError, match=r"pairs.csv is a folder: put the CSV there"):
+        fetch(tmp_path / "out", market1501, source)
+
+
+def test_pairs_of_two_people(tmp_path, archive, fetched):
+    names = ImageSet.load(fetched / "test.safetensors").names
+    stranger = next(name for name in names if identity(name) != identity(names[0]))
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text(f"from,to\n{names[0]},{names[1]}\n{names[1]},{stranger}\n")
+    people = rf"line 3: {names[1]} is of {identity(names[1])}, {stranger} of {identity(stranger)}"
+    with pytest.raises(InputError, match=rf"pairs.csv, {people}: a pair shows one identity"):
+        fetch(tmp_path / "out", market1501, archive | {"pairs": str(pairs)})
+
+
+def test_pairs_that_occur_twice_are_told_of_and_kept(tmp_path, archive, fetched, capsys):
+    one, two = ImageSet.load(fetched / "test.safetensors").names[:2]
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text(f"from,to\n{one},{two}\n{two},{one}\n{one},{two}\n")
+    output = fetch(tmp_path / "out", market1501, archive | {"pairs": str(pairs)})
+    assert "pairs.csv: 1 pairs repeat others and count once more" in capsys.readouterr().err
+    assert (output / "pairs-test.csv").read_bytes() == pairs.read_bytes()
 
 
 def test_pairs_of_unknown_pictures(tmp_path, archive):

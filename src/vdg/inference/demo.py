@@ -6,10 +6,12 @@ import io
 import json
 import time
 from pathlib import Path
+from typing import Annotated
 
 import gradio as gr
 import numpy as np
 from PIL import Image
+from pydantic import BaseModel, Field, ValidationError
 
 from vdg.data import keypoint_rcnn
 from vdg.data.synthetic.render import NAMED_POSES, render
@@ -20,6 +22,7 @@ from vdg.pose import SKELETON, TORSO
 from vdg.runtime import select_device
 
 SHOWN_HEIGHT = 384  # pixels of the pictures on the page
+LARGEST_SIDE = 1024  # pixels to which uploads are shrunk, more than any model sees of them
 PEOPLE = 8
 # the embedded data set tests on even identities: models trained on it have not seen these people
 IDENTITIES = range(2, 2 * PEOPLE + 1, 2)
@@ -143,9 +146,27 @@ def editor_value(joints: np.ndarray, size: tuple[int, int], picture: Image.Image
     }
 
 
+class _Editor(BaseModel):
+    """What a skeleton editor sends, of what `editor_value` makes."""
+
+    size: tuple[int, int]
+    joints: Annotated[list[tuple[int, int]], Field(min_length=18, max_length=18)]
+
+
 def joints_of(value: dict) -> np.ndarray:
-    """int16 (18, 2): the joints that a skeleton editor shows."""
-    return np.array(value["joints"], np.int16)
+    """int16 (18, 2): the joints that a skeleton editor shows.
+
+    Raises InputError for what none shows; any program may send it.
+    """
+    try:
+        shown = _Editor.model_validate(value)
+    except ValidationError as error:
+        raise InputError("this is no skeleton of 18 joints: reload the page") from error
+    for y, x in shown.joints:
+        inside = 0 <= y < shown.size[0] and 0 <= x < shown.size[1]
+        if not inside and (y, x) != (-1, -1):
+            raise InputError("a joint is outside of the picture: reload the page")
+    return np.array(shown.joints, np.int16)
 
 
 class Studio:
@@ -159,19 +180,28 @@ class Studio:
     def __init__(self, choices: dict[str, Path], device: str, estimate: bool):
         self.choices, self.estimate = choices, estimate
         chosen = str(select_device(device))
-        self.model = functools.cache(lambda name: PoseTransfer.load(choices[name], chosen))
+        self.model = functools.cache(functools.partial(self._load, chosen))
         self.people = [_bundled(identity) for identity in IDENTITIES]
+
+    def _load(self, device: str, name: str) -> PoseTransfer:
+        if name not in self.choices:
+            raise InputError(f"there is no model {name!r}: reload the page")
+        return PoseTransfer.load(self.choices[name], device)
 
     def person(self, index: int, model: str):
         """A bundled person. Returns (picture, value of the source's editor)."""
+        if index not in range(len(self.people)):
+            raise InputError(f"there is no person {index!r}: reload the page")
         image, keypoints = self.people[index]
         size = self.model(model).size
         joints = letter_box(image, size)[1].place(keypoints)
         return image, editor_value(joints, size, image)
 
-    def upload(self, path: str, model: str):
+    def upload(self, path: str | None, model: str):
         """A picture of somebody's own. Returns (picture, value of the source's editor)."""
+        _require_picture(path)
         image = open_picture(Path(path))
+        image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
         size = self.model(model).size
         if not self.estimate:
             return image, editor_value(named_pose("stand", size), size, image)
@@ -185,13 +215,17 @@ class Studio:
     def pose(self, name: str, azimuth: float, model: str):
         """A bundled pose. Returns the value of the target's editor."""
         size = self.model(model).size
-        return editor_value(named_pose(f"{name}@{azimuth:g}", size), size)
+        return editor_value(named_pose(f"{name}@{azimuth}", size), size)
 
     def resize(self, model: str, image: Image.Image, source: dict, target: dict):
         """Both editors at the picture size of another model. Returns their values."""
-        old, size = tuple(source["size"]), self.model(model).size
+        _require_picture(image)
         # the source by way of the picture, in which both letter-boxes see it
-        joints, frame = joints_of(source), letter_box(image, old)[1]
+        joints, size = joints_of(source), self.model(model).size
+        old = tuple(source["size"])
+        if old not in {self.model(name).size for name in self.choices}:
+            raise InputError("the skeletons are of no model that is here: reload the page")
+        frame = letter_box(image, old)[1]
         seen = (joints + 0.5 - [frame.top, frame.left]) / frame.scale
         seen = np.where(joints >= 0, seen.clip(0, [image.height - 1, image.width - 1]), -1)
         placed = letter_box(image, size)[1].place(seen)
@@ -204,9 +238,10 @@ class Studio:
     def draw(self, model: str, image: Image.Image, source: dict, target: dict):
         """Returns (stage I, result, what stage II changed, how long it took)."""
         network = self.model(model)
+        _require_picture(image)
+        joints = joints_of(source), joints_of(target)
         if tuple(source["size"]) != network.size or tuple(target["size"]) != network.size:
             raise InputError("the skeletons are of another model: pick the person again")
-        joints = joints_of(source), joints_of(target)
         require_torso(joints[0], "the source")
         if (joints[1][list(TORSO)] < 0).all():
             raise InputError("the target pose has no shoulder and no hip")
@@ -227,6 +262,11 @@ def _bundled(identity: int) -> tuple[Image.Image, np.ndarray]:
         if (picture.keypoints[list(TORSO)] >= 0).all():
             return Image.fromarray(picture.image), picture.keypoints
     raise InputError(f"no view of identity {identity} shows the whole torso")
+
+
+def _require_picture(picture: Image.Image | str | None) -> None:
+    if picture is None:
+        raise InputError("there is no picture yet: pick a person, or give a picture of yours")
 
 
 def _told(function):

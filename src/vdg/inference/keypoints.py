@@ -8,8 +8,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vdg.data import keypoint_rcnn
 from vdg.data.synthetic.render import NAMED_POSES
-from vdg.drawing import save_png, skeleton
+from vdg.drawing import skeleton
 from vdg.errors import InputError
+from vdg.files import write_bytes
+from vdg.inference.outputs import png
 from vdg.inference.transfer import (
     csv_row,
     letter_box,
@@ -52,7 +54,7 @@ class PoseFinder:
         if ".csv" in text or file.endswith(".json"):
             joints = self._written(text if ".csv" in text else file, person, choice)
             _require_inside(joints, self.size, text, "a picture of the model")
-        elif Path(file).suffix or Path(file).exists():
+        elif Path(file).suffix or Path(file).is_file():
             picture = open_picture(Path(file))
             people = keypoint_rcnn.people(picture, self.device)
             joints = self._one(people, person, file, choice, picture, "pose-people")
@@ -88,7 +90,7 @@ class PoseFinder:
         shown = ""
         if picture is not None:
             file = self.output.with_name(f"{self.output.stem}-{seen}.png")
-            save_png(file, numbered(picture, people))
+            write_bytes(file, png(numbered(picture, people)))
             shown = f" ({file} shows what was found)"
         if clear:
             require_torso(people[chosen], text + shown)

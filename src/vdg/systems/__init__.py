@@ -21,6 +21,11 @@ from torch import nn
 from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays
 
+MAX_SIDE = 8192  # pixels of the images that a model file may claim
+UNFIT = (ImportError, LookupError, RuntimeError, TypeError, ValueError, AttributeError)
+UNFIT += (ArithmeticError, AssertionError)
+"""What comes of settings that are not those of a system."""
+
 
 def find(name: str):
     """The module of a system."""
@@ -40,18 +45,19 @@ def save(path, generator: nn.Module, meta: dict) -> None:
 def load(path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:
     """Read a generator. Returns (the network in evaluation mode, its metadata).
 
-    Raises InputError for a file that is damaged or of another architecture.
+    Raises InputError for a file that is damaged or of another architecture, and for weights that
+    are not finite.
     """
     arrays, meta = read_arrays(path, "pt")
+    _require_finite(path, arrays)
     try:
-        module = find(meta["system"])
-        generator = module.build_stage1(_defaults(module, "stage1") | meta["stage1"])
-        if meta["stage2"]:
-            settings = _defaults(module, "stage2") | meta["stage2"]
-            generator = module.build_generator(generator, settings)
+        _check_size(meta.get("size", [1, 1]))
+        with torch.device("meta"):  # where settings that are not of these weights cost no memory
+            _build(meta).load_state_dict(arrays, assign=True)
+        generator = _build(meta)
         generator.load_state_dict(arrays)
-    except (ImportError, KeyError, RuntimeError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+    except UNFIT as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise InputError(
             f"{path} does not hold a generator of this version ({reason}): train it again"
         ) from error
@@ -59,10 +65,30 @@ def load(path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:
     return generator.to(device, memory_format=torch.channels_last), meta
 
 
+def _build(meta: dict) -> nn.Module:
+    module = find(meta["system"])
+    network = module.build_stage1(_defaults(module, "stage1") | meta["stage1"])
+    if not meta["stage2"]:
+        return network
+    return module.build_generator(network, _defaults(module, "stage2") | meta["stage2"])
+
+
 def _defaults(module, stage: str) -> dict:
     """Settings that a system has gained since a model was trained have their defaults."""
     declared = module.SETTINGS[stage].items()
     return {key: value[0] if isinstance(value, tuple) else value for key, value in declared}
+
+
+def _require_finite(path, arrays: dict[str, torch.Tensor]) -> None:
+    for name, values in arrays.items():
+        if not (values.is_floating_point() and values.float().isfinite().all()):
+            raise InputError(f"{path}: the weights {name} are not finite numbers: train it again")
+
+
+def _check_size(size: list[int]) -> None:
+    height, width = size
+    if not all(type(side) is int and 0 < side <= MAX_SIDE for side in (height, width)):
+        raise ValueError(f"its images are {height!r} x {width!r}")
 
 
 def check(system: str, stage1: dict, stage2: dict | None = None) -> None:

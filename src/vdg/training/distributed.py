@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from vdg.errors import InputError, StoppedError
+from vdg.training import lifetime
 
 PATIENCE = datetime.timedelta(minutes=10)
 """How long a process waits for the others before it takes them for dead."""
@@ -52,7 +53,11 @@ def relaunch(processes: int, device: str) -> None:
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, forward)
-    status = process.wait()
+    while (status := process.poll()) is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+        if lifetime.orphaned() and not stopped:
+            forward(signal.SIGHUP, None)
     if stopped:
         raise StoppedError(stopped[0])
     sys.exit(status)
@@ -121,6 +126,16 @@ def any_rank(flag: bool, device: torch.device | str) -> bool:
     if world_size() == 1:
         return flag
     return bool(mean(torch.tensor(float(flag), device=device)) > 0)
+
+
+def gather(values: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Such scalars of every process, in the order of the ranks."""
+    if world_size() == 1 or not values:
+        return [values] * world_size()
+    stacked = torch.stack(list(values.values()))
+    of_all = [torch.empty_like(stacked) for _ in range(world_size())]
+    dist.all_gather(of_all, stacked)
+    return [dict(zip(values, of_one, strict=True)) for of_one in of_all]
 
 
 @contextlib.contextmanager

@@ -11,12 +11,11 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from vdg.errors import InputError, StoppedError
 from vdg.files import write_bytes
-from vdg.training import checkpoints, distributed
+from vdg.training import checkpoints, distributed, lifetime
 from vdg.training.objectives import Task
 
 
@@ -58,10 +57,12 @@ def train(
             torch.are_deterministic_algorithms_enabled(), warn_only=True
         )
     base_rates = {k: [g["lr"] for g in o.param_groups] for k, o in task.optimizers.items()}
-    with distributed.rank0_first():
-        start, rows = checkpoints.resume(task, scratch, device)
-    task.wrap(distributed.wrap)
     main = distributed.rank() == 0
+    with distributed.rank0_first():
+        if main:
+            lifetime.hold(scratch)
+        start, rows, sums_of_all = checkpoints.resume(task, scratch, device)
+    task.wrap(distributed.wrap)
     autocast = torch.autocast(
         torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"
     )
@@ -69,7 +70,9 @@ def train(
         learning_rate_factor, lr_decay_fraction=lr_decay_fraction
     )
     watch_every = math.ceil(steps / watches / log_every) * log_every
-    sums: dict[str, Tensor] = {}
+    sums = sums_of_all[distributed.rank()] if sums_of_all else {}
+    # a GPU would wait for every answer of the other processes: there they are asked once per row
+    ask_every = log_every if distributed.world_size() > 1 and "cuda" in str(device) else 1
     with (
         _stop_signal() as stopped,
         tqdm(
@@ -102,14 +105,16 @@ def train(
                 if main and (done % watch_every == 0 or done == steps):
                     rows[-1] |= watch()
             bar.update()
-            # only where the sums are empty: a checkpoint then holds all there is to know
-            if done % log_every:
+            if done % ask_every:
                 continue
+            if lifetime.orphaned() and not stopped:
+                stopped.append(signal.SIGHUP)
             stop = distributed.any_rank(bool(stopped), device)
-            if stop or done // checkpoint_every > (done - log_every) // checkpoint_every:
+            if stop or done % checkpoint_every == 0:
                 _require_finite_weights(task, scratch, done)
+                sums_of_all = distributed.gather(sums)
                 if main:
-                    checkpoints.save(task, scratch, done, rows)
+                    checkpoints.save(task, scratch, done, rows, sums_of_all)
                     at_checkpoint()
                 if stop:
                     raise StoppedError(stopped[0] if stopped else signal.SIGTERM)

@@ -1,0 +1,50 @@
+"""Who may train where, and how long: one process per scratch folder, none after its DVC."""
+
+import os
+import socket
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from vdg.errors import InputError
+
+PARENT = os.getppid()  # when this process started
+_held: dict[Path, FileLock] = {}
+
+
+def hold(scratch: Path) -> None:
+    """Keep other processes out of `scratch` until this one ends or calls `release`.
+
+    The lock is the system's, so that even SIGKILL frees it.
+    Raises InputError that names the process which trains there.
+    """
+    if scratch in _held:
+        return
+    lock, holder = FileLock(scratch / ".lock"), scratch / ".holder"
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+    except Timeout as error:
+        who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+        raise InputError(
+            f"{who} trains this run already, in {scratch}: wait for it, or end it with SIGTERM, "
+            "upon which it saves a checkpoint, and run again"
+        ) from error
+    except OSError as error:
+        raise InputError(f"cannot write {scratch}: {error.strerror or error}") from error
+    _held[scratch] = lock
+
+
+def release(scratch: Path) -> None:
+    """Let other processes into `scratch` again."""
+    if scratch in _held:
+        _held.pop(scratch).release()
+
+
+def orphaned() -> bool:
+    """Whether DVC ran this process and was killed: nobody waits for the result any more.
+
+    Without DVC never: a training under nohup outlives its shell on purpose.
+    """
+    return "DVC_STAGE" in os.environ and os.getppid() != PARENT
