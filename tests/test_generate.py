@@ -355,7 +355,8 @@ def test_photographs_need_no_key_points(model, photographs, tmp_path):
         *("--output", tmp_path / "out.png"),
     )
     assert done.returncode == 0, done.stderr
-    assert "warning" not in done.stderr
+    (warning,) = (line for line in done.stderr.splitlines() if line.startswith("warning"))
+    assert "photo.jpg: the person covers 2" in warning
     assert (tmp_path / "out-strip.png").is_file()
     used = read_keypoints(tmp_path / "out-keypoints.csv")
     frame = letter_box(Image.new("RGB", (400, 400)), SIZE)[1]
@@ -407,32 +408,39 @@ def test_without_an_estimator(model, person, tmp_path, monkeypatch):
 
 
 def standing(pose, top: int, left: int):
-    """A torso of 20 x 10 pixels."""
-    return pose({2: (top, left), 5: (top, left + 10), 8: (top + 20, left), 11: (top + 20, left)})
+    """A person whose joints cover 120 rows, and whose torso covers 40 rows and 10 columns."""
+    torso = {2: (top, left), 5: (top, left + 10), 8: (top + 40, left), 11: (top + 40, left + 10)}
+    return pose(torso | {10: (top + 120, left)})
 
 
 @pytest.mark.parametrize(
     ("size", "top", "left", "words"),
     [
         ((200, 100), 40, 40, None),
-        ((64, 32), 20, 10, None),
-        ((63, 31), 20, 10, r"63 x 31 pixels \(height x width\) are enlarged 2.0 times"),
-        ((200, 100), 176, 40, "the frame cuts the torso"),
+        ((250, 100), 40, 40, "the person covers 48% of the height"),
+        ((200, 100), 4, 40, "the frame cuts the torso"),
         ((200, 100), 40, 86, "the frame cuts the torso"),
     ],
 )
 def test_doubts_about_a_source(pose, size, top, left, words):
     image, joints = Image.new("RGB", size[::-1]), standing(pose, top, left)
-    said = doubts(image, joints, (128, 64))
+    said = list(doubts(image, joints, (128, 64)))
     assert len(said) == (words is not None)
     assert all(re.search(words, doubt) for doubt in said)
     joints[11] = -1  # then the torso is not whole, which is an error and no doubt
-    assert "the frame" not in str(doubts(image, joints, (128, 64)))
+    assert "the frame" not in str(list(doubts(image, joints, (128, 64))))
+
+
+def test_doubts_about_a_small_picture(pose):
+    joints = np.where(standing(pose, 40, 40) >= 0, standing(pose, 40, 40) // 3, -1)
+    assert list(doubts(Image.new("RGB", (32, 64)), joints, (128, 64))) == []
+    (said,) = doubts(Image.new("RGB", (20, 62)), joints, (128, 64))
+    assert said.startswith("its 62 x 20 pixels (height x width) are enlarged 2.1 times to fit")
 
 
 def test_a_source_upside_down(pose, finder, tmp_path, capsys):
     Image.new("RGB", (100, 200)).save(tmp_path / "turned.png")
-    joints = standing(pose, 60, 40)
+    joints = standing(pose, 20, 40)
     joints[[2, 5]], joints[[8, 11]] = joints[[8, 11]].copy(), joints[[2, 5]].copy()
     picture = open_picture(tmp_path / "turned.png")
     finder([joints]).source(tmp_path / "turned.png", picture, None, None)

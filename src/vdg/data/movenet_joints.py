@@ -21,7 +21,7 @@ FACE = [0, 14, 15]  # nose and eyes
 
 
 @torch.inference_mode()
-def estimate(images, device="cpu", network=None, batch: int = 16) -> np.ndarray:
+def estimate(images, device="cpu", network=None, batch: int = 8) -> np.ndarray:
     """Estimate the key points of the person in the middle of each image.
 
     images: uint8, (N, H, W, 3), RGB; array or tensor. network: default that of `movenet_weights`.

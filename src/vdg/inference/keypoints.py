@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from vdg.inference.transfer import (
 from vdg.pose import TORSO
 
 ENLARGED = 2  # times; a picture that is enlarged more looks blurred
+SMALL = 0.5  # of the height of the model's pictures; its persons cover more
 MARGIN = 0.03  # of the longer side of a picture: a torso nearer to the frame may be cut by it
 
 
@@ -105,26 +107,31 @@ class PoseFinder:
         )
 
 
-def doubts(picture: Image.Image, joints: np.ndarray, size: tuple[int, int]) -> list[str]:
+def doubts(picture: Image.Image, joints: np.ndarray, size: tuple[int, int]) -> Iterator[str]:
     """What speaks against a picture as a source; nothing, as a rule.
 
     joints: (18, 2), in pixels of the picture. size: (H, W) of the model's pictures.
     """
     height, width = picture.height, picture.width
-    scale, found = Frame.of(height, width, size).scale, []
+    scale = Frame.of(height, width, size).scale
     if scale > ENLARGED:
-        found.append(
+        yield (
             f"its {height} x {width} pixels (height x width) are enlarged {scale:.1f} times to fit "
             "the model's pictures: the result will be blurred"
         )
     torso, margin = joints[list(TORSO)], MARGIN * max(height, width)
     if (torso < 0).any():
-        return found
+        return  # which is an error, or about to be mended by hand
+    share = np.ptp(joints[joints[:, 0] >= 0, 0]) * scale / size[0]
+    if share < SMALL:
+        yield (
+            f"the person covers {share:.0%} of the height of the model's pictures: cut the picture "
+            "to one whole person"
+        )
     if ((torso < margin) | (torso > [height - 1 - margin, width - 1 - margin])).any():
-        found.append("the frame cuts the torso, or nearly: use a picture of the whole person")
+        yield "the frame cuts the torso, or nearly: use a picture of the whole person"
     if torso[2:, 0].max() < torso[:2, 0].min():
-        found.append("the hips are above the shoulders: turn the picture if it is upside down")
-    return found
+        yield "the hips are above the shoulders: turn the picture if it is upside down"
 
 
 def numbered(picture: Image.Image, people: np.ndarray) -> Image.Image:
