@@ -18,7 +18,6 @@ def main():
     add("--device", type=cli.device, default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add("--host", default="127.0.0.1", help="default: %(default)s, this machine alone")
     add("--port", type=int, default=7860)
-    add("--estimate", action="store_true", help="find the joints of uploads with Keypoint R-CNN")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:  # for uploads and results, gone with the page
         os.environ["GRADIO_TEMP_DIR"] = folder
@@ -37,7 +36,7 @@ def serve(args: argparse.Namespace) -> None:
 
     choices = {str(path): path for path in args.model or []}
     choices = choices or demo.models_here(PRETRAINED, Path("models"))
-    studio = demo.Studio(choices, args.device, args.estimate)
+    studio = demo.Studio(choices, args.device)
     for name in choices:
         studio.model(name)  # a damaged one is told of here, not on the page
     if args.host not in ("127.0.0.1", "localhost", "::1"):

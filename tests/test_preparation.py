@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from vdg.data import deepfashion, download, keypoint_rcnn, market1501, preparation, synthetic
+from vdg.data import deepfashion, download, estimators, market1501, preparation, synthetic
 from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.data.images import ImageSet
 from vdg.data.market1501 import identity_of
@@ -202,17 +202,18 @@ def test_published_pairs_of_unknown_pictures(folder, split, pair):
 
 def test_without_annotations_key_points_are_estimated(folder, monkeypatch):
     (folder / "annotation-train.csv").unlink()
-    sizes = []
 
-    def estimate(images, device, network):
+    def load(*size):
+        assert size == (H, W, "cpu")
+        return estimate
+
+    def estimate(images):
         found = np.full((len(images), 18, 2), -1, np.int16)
         found[:, list(TORSO)] = 3
         return found
 
-    monkeypatch.setattr(keypoint_rcnn, "estimate", estimate)
-    monkeypatch.setattr(keypoint_rcnn, "load_network", lambda *size: sizes.append(size))
+    monkeypatch.setattr(estimators, "load", load)
     train = preparation.build(folder, **OFFICIAL)["train"]
-    assert sizes == [(H, W, "cpu")]
     total = RENDERED["train_identities"] * RENDERED["views"]
     assert len(train.pairs) == total * (RENDERED["views"] - 1)
     assert len(np.unique(train.pairs)) == total

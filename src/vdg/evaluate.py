@@ -1,6 +1,5 @@
 """Generate the test pairs' images and score them, beside rows that need no network."""
 
-import functools
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 from tqdm import tqdm
 
 from vdg import systems
+from vdg.data import estimators
 from vdg.data.batches import PairData, load_pairs, to_uint8
 from vdg.data.pairs import draw_pairs
 from vdg.data.silhouettes import read_silhouettes
@@ -144,10 +144,7 @@ def _judge(kind: str | None, data: Path, pairs: EvalPairs, references: Path):
         network.load_state_dict(read_arrays(references / SEGMENTER, "pt")[0])
         return SilhouetteJudge(network.eval(), _silhouettes(data, pairs.data)[targets])
     if kind == "keypoints":
-        from vdg.data import keypoint_rcnn  # its torchvision takes two seconds to import
-
-        network = keypoint_rcnn.load_network(pairs.data.height, pairs.data.width, device)
-        estimate = functools.partial(keypoint_rcnn.estimate, device=device, network=network)
+        estimate = estimators.load(pairs.data.height, pairs.data.width, device)
         return KeyPointJudge(estimate, pairs.data.keypoints[targets].cpu().numpy())
     return None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from vdg.data import estimators
 from vdg.data.annotations import check_names, read_keypoints, read_pairs
 from vdg.data.images import ImageSet
 from vdg.data.pairs import all_pairs, hold_out, is_valid
@@ -77,10 +78,7 @@ class _Part:
         if annotation.is_file():
             keypoints = read_keypoints(annotation)
         else:
-            from vdg.data import keypoint_rcnn  # its torchvision takes two seconds to import
-
-            network = keypoint_rcnn.load_network(*size, device)
-            found = keypoint_rcnn.estimate(images.images, device, network)
+            found = estimators.load(*size, device)(images.images)
             keypoints = dict(zip(images.names, found, strict=True))
         for name, joints in keypoints.items():
             if (joints >= size).any():

@@ -13,10 +13,11 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
-from vdg.data import keypoint_rcnn
+from vdg.data import estimators
 from vdg.data.synthetic.render import NAMED_POSES, render
 from vdg.drawing import COLOURS, enlarge
 from vdg.errors import InputError
+from vdg.inference.keypoints import doubts
 from vdg.inference.transfer import PoseTransfer, letter_box, named_pose, open_picture, require_torso
 from vdg.pose import SKELETON, TORSO
 from vdg.runtime import select_device
@@ -89,9 +90,11 @@ INTRODUCTION = """
 Pick a person, then a pose, or drag its joints; a double click makes a joint missing, and a hollow
 one comes back when it is dragged. The bundled people are rendered: models trained on the embedded
 data set (`models/synthetic/`) know their like, the pretrained one knows photographs.
-A picture of your own should show one person, cut out tightly; drag the joints onto it. Use
+A picture of your own should show one person, cut out tightly; {joints} Use
 pictures of people who agreed to it, and mark what is generated.
 """
+ESTIMATED = "its joints are estimated; drag those that are wrong."
+BY_HAND = "drag the joints onto it (after `make estimator` they are estimated)."
 
 
 def models_here(pretrained: Path, trained: Path) -> dict[str, Path]:
@@ -173,12 +176,10 @@ class Studio:
     """What the page's controls do.
 
     choices: model files by name. device: of the parameter `device`.
-    estimate: whether key points of uploaded pictures are estimated, for which Keypoint R-CNN's
-        weights have to be there or to be had; else a standing skeleton is laid over them.
     """
 
-    def __init__(self, choices: dict[str, Path], device: str, estimate: bool):
-        self.choices, self.estimate = choices, estimate
+    def __init__(self, choices: dict[str, Path], device: str):
+        self.choices = choices
         chosen = str(select_device(device))
         self.model = functools.cache(functools.partial(self._load, chosen))
         self.people = [_bundled(identity) for identity in IDENTITIES]
@@ -198,19 +199,32 @@ class Studio:
         return image, editor_value(joints, size, image)
 
     def upload(self, path: str | None, model: str):
-        """A picture of somebody's own. Returns (picture, value of the source's editor)."""
+        """A picture of somebody's own. Returns (picture, value of the source's editor).
+
+        Its joints are those that are estimated; a standing skeleton where no estimator is here, or
+        where it finds nobody.
+        """
         _require_picture(path)
         image = open_picture(Path(path))
         image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
         size = self.model(model).size
-        if not self.estimate:
+        joints = self._estimated(image, model) if estimators.available() else None
+        if joints is None:
             return image, editor_value(named_pose("stand", size), size, image)
-        found = keypoint_rcnn.people(image, self.model(model).device)
-        whole = [joints for joints in found if (joints[list(TORSO)] >= 0).all()]
-        if not len(found):
-            raise InputError("no person was found in the picture")
-        best = (whole or list(found))[0]
-        return image, editor_value(letter_box(image, size)[1].place(best), size, image)
+        for doubt in doubts(image, joints, size):
+            gr.Warning(f"The picture: {doubt}")
+        return image, editor_value(letter_box(image, size)[1].place(joints), size, image)
+
+    def _estimated(self, image: Image.Image, model: str) -> np.ndarray | None:
+        """Joints (18, 2) of the most certain person in a picture, a whole one if possible."""
+        people = estimators.people(image, self.model(model).device)
+        whole = [joints for joints in people if (joints[list(TORSO)] >= 0).all()]
+        if not len(people):
+            gr.Warning("No person was found in the picture: drag the joints onto it")
+            return None
+        if len(people) > 1:
+            gr.Warning(f"{len(people)} people were found: cut the picture to the one you mean")
+        return (whole or list(people))[0]
 
     def pose(self, name: str, azimuth: float, model: str):
         """A bundled pose. Returns the value of the target's editor."""
@@ -292,7 +306,8 @@ def build(studio: Studio) -> gr.Blocks:
     with gr.Blocks(
         title="VDG", analytics_enabled=False, fill_width=True, delete_cache=(600, 600)
     ) as page:
-        gr.Markdown(INTRODUCTION)
+        joints = ESTIMATED if estimators.available() else BY_HAND
+        gr.Markdown(INTRODUCTION.format(joints=joints))
         image = gr.State()
         model = gr.Dropdown(names, value=names[0], label="model", elem_id="model")
         with gr.Row():
