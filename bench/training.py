@@ -164,7 +164,7 @@ def main():
         second = resolved[f"{name}/stage2-full.json"]
         task, meta = stage1_task(first)
         tasks = {"stage1": (task, first["settings"])}
-        coarse = stage1_task(first)[0].generator.to(device)
+        coarse = stage1_task(first)[0].result.to(device)
         tasks["stage2"] = (stage2_task(second, coarse, meta)[0], second["settings"])
         minutes = 0.0
         for stage, (task, settings) in tasks.items():

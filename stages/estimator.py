@@ -33,7 +33,8 @@ def main():
         convert(args.bin, args.json, target)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            convert(*fetch(Path(folder)), target)
+            weights, graph = fetch(Path(folder))
+            convert(weights, graph, target)
     print(f"wrote {target}: MoveNet Thunder, {target.stat().st_size / 1e6:.1f} MB")
 
 

@@ -88,8 +88,9 @@ def part_warp(I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
     a, b = _skeleton(K_a, height), _skeleton(K_b, height)
     present, swapped = _sides(a, b)
     bones_a, bones_b = _bones(a, swapped), _bones(b, torch.zeros_like(swapped))
-    maps = _map(bones_a, bones_b, _scales(a, b, bones_a, bones_b, swapped))
-    grid = _field(*_normalised(*maps, height, width), height, width).movedim(1, -1)
+    matrix, shift = _map(bones_a, bones_b, _scales(a, b, bones_a, bones_b, swapped))
+    slopes, offsets = _normalised(matrix, shift, height, width)
+    grid = _field(slopes, offsets, height, width).movedim(1, -1)
     framed = F.pad(I_a.float(), (0, 0, 0, 0, 0, 1), value=1)  # a last channel, 0 outside the frame
     layers = F.grid_sample(framed, grid.flatten(1, 2), align_corners=True)
     return _paint(layers.unflatten(2, (-1, height)), _masks(a, b, bones_b, present, height, width))
@@ -246,7 +247,8 @@ def _masks(a, b, bones, present, height, width):
     unit, low, high = (length / edge for length in (b.unit[:, None], *_extents(a, b, bones)))
     along, across = _distances(bones, edge, height, width)
     on_bone = along.clamp(low[..., None, None], high[..., None, None])
-    across[:, 0] -= _line(low[:, 0], high[:, 0], *(_core(b) / edge[:, 0]), on_bone[:, 0])
+    y0, y1 = _core(b) / edge[:, 0]
+    across[:, 0] -= _line(low[:, 0], high[:, 0], y0, y1, on_bone[:, 0])
     start, end = (torch.where(present, radius * unit, -1e6) for radius in table[:2])
     rim = _line(low, high, start + 0.5, end + 0.5, on_bone)
     opacity = rim.sub_((along - on_bone).hypot_(across.clamp_(min=0))).clamp_(0, 1)

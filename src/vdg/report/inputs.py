@@ -51,7 +51,7 @@ class Dataset(_Form):
     split: Literal["official", "hold-out"]
     evaluated: Literal["test", "validation"]
     rendered: bool
-    published: Literal[tuple(paper.COLUMNS)] | None
+    published: Literal["market1501", "deepfashion"] | None
     height: PositiveInt
     width: PositiveInt
 

@@ -350,7 +350,8 @@ class Generator(nn.Module):
         P_a, P_b = _heat_maps(K_a, I_a), _heat_maps(K_b, I_a)
         if self.warp == "none":
             return self.decoder(self.encoder(torch.cat([I_a, P_a, P_b], 1)))
-        warp = Warp(K_a, K_b, *I_a.shape[-2:], self.warp)
+        height, width = I_a.shape[-2:]
+        warp = Warp(K_a, K_b, height, width, self.warp)
         source = self.source_encoder(torch.cat([I_a, P_a], 1))
         for level in range(min(WARPED_LEVELS, len(source) - 1)):
             source[level] = warp(source[level], 2**level)
