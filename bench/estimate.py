@@ -119,13 +119,13 @@ class Saved(saved_tensors_hooks):
 def noise(count: int, size: tuple[int, int]) -> Batch:
     """A batch of noise: key points (K) anywhere in the picture, the rest in [0, 1]."""
 
-    def field(kind: str) -> Tensor:
+    def values(kind: str) -> Tensor:
         if kind == "K":
             return torch.rand(count, 18, 2) * torch.tensor(size)
         images = torch.rand(count, CHANNELS[kind], *size)
         return images.contiguous(memory_format=torch.channels_last)
 
-    return Batch(**{field_.name: field(field_.name[0]) for field_ in dataclasses.fields(Batch)})
+    return Batch(**{field.name: values(field.name[0]) for field in dataclasses.fields(Batch)})
 
 
 def count(task, batch: Batch, precision: str) -> Step:
@@ -143,10 +143,8 @@ def trainings(params: config.Params, dataset: str, network: str, variant: str) -
     """(stage, task, settings) of both stages, built as the pipeline builds them."""
     lists = {"datasets": [dataset], "networks": [network], "variants": [variant]}
     runs = config.resolve(params.model_copy(update=lists))
-    first, second = (
-        runs[f"{dataset}/stage1-{network}.json"],
-        runs[f"{dataset}/stage2-{variant}.json"],
-    )
+    first = runs[f"{dataset}/stage1-{network}.json"]
+    second = runs[f"{dataset}/stage2-{variant}.json"]
     task, meta = stage1_task(first)
     yield "stage I", task, first["stage1"]
     yield "stage II", stage2_task(second, task.result, meta)[0], second["stage2"]
