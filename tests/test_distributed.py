@@ -132,11 +132,11 @@ def test_alone_nothing_changes():
     assert distributed.wrap(ours) is ours
     assert torch.equal(distributed.shard(x), x)
     assert (distributed.world_size(), distributed.rank()) == (1, 0)
-    assert distributed.any_of(True, "cpu") is True
+    assert distributed.any_rank(True, "cpu") is True
 
 
 def test_a_batch_that_does_not_divide(monkeypatch):
-    monkeypatch.setattr(distributed, "world", lambda: 3)
+    monkeypatch.setattr(distributed, "world_size", lambda: 3)
     with pytest.raises(InputError, match="a batch of 4 does not divide by 3"):
         distributed.shard(torch.zeros(4, 1))
 

@@ -109,7 +109,7 @@ def test_ctrl_c_while_torch_is_imported(tmp_path, name):
 def test_a_stale_environment(tmp_path, script):
     """As after a move of the folder, or an update of the Python it was made with."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    (tmp_path / "requirements.txt").write_text("")
+    (tmp_path / "requirements.lock").write_text("")
     bin = tmp_path / ".venv" / "bin"
     bin.mkdir(parents=True)
     (tmp_path / ".venv" / "installed").write_text("")  # newer than the requirements

@@ -34,7 +34,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def studio(model):
-    return demo.Studio({"small": model}, "cpu", estimate=False)
+    return demo.Studio({"small": model}, "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -100,9 +100,29 @@ def test_hold_out_split(folder, with_test_part):
             (folder / name).unlink()
     splits = preparation.build(folder, **HOLD_OUT)
     assert {poses.part for poses in splits.values()} == {"train"}
-    train, test = ({identity(a) for a, _ in names_of(poses)} for poses in splits.values())
-    assert len(test) == 1
+    train, validation, test = (
+        {identity(a) for a, _ in names_of(poses)} for poses in splits.values()
+    )
+    assert (len(validation), len(test)) == (0, 1)
     assert max(train) < min(test)  # the last by name
+
+
+@pytest.mark.parametrize("split", ["official", "hold-out"])
+def test_validation_identities_are_the_last_of_those_that_are_left(folder, split):
+    plain, settings = HOLD_OUT | {"split": split}, {"validation_identities": 1}
+    before = preparation.build(folder, **plain)
+    splits = preparation.build(folder, **plain | settings)
+    everyone = {identity(a) for a, _ in names_of(before["train"])}
+    validation = {identity(a) for a, _ in names_of(splits["validation"])}
+    assert validation == {max(everyone)}
+    assert {identity(a) for a, _ in names_of(splits["train"])} == everyone - validation
+    assert splits["validation"].part == "train"
+    assert names_of(splits["test"]) == names_of(before["test"])
+
+
+def test_nobody_left_beside_the_validation(fetched):
+    with pytest.raises(InputError, match="validation_identities is 99, but only"):
+        preparation.build(fetched, **OFFICIAL | {"validation_identities": 99})
 
 
 def test_twice_the_same_bytes(fetched, tmp_path):
@@ -115,7 +135,7 @@ def test_twice_the_same_bytes(fetched, tmp_path):
 
 def test_no_test_part(folder):
     (folder / "test.safetensors").unlink()
-    with pytest.raises(InputError, match=r"has no test pictures: .*split=hold-out"):
+    with pytest.raises(InputError, match=r"has no test images: .*split=hold-out"):
         preparation.build(folder, **OFFICIAL)
 
 

@@ -49,7 +49,7 @@ def hold_out(identities: list[str], count: int, key: str) -> tuple[set[str], set
     key: of params.yaml, for the error. Raises InputError when nobody would be left.
     """
     ordered = sorted(set(identities))
-    if count >= len(ordered):
+    if count and count >= len(ordered):
         raise InputError(
             f"{key} is {count}, but only {len(ordered)} identities have valid images: use fewer"
         )
