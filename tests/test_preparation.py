@@ -72,7 +72,8 @@ def identity(name):
 
 def test_official_split(fetched):
     splits = preparation.build(fetched, **OFFICIAL)
-    assert splits.keys() == {"train", "test"}
+    assert splits.keys() == {"train", "validation", "test"}
+    assert not len(splits.pop("validation").pairs)
     for part, poses in splits.items():
         images = ImageSet.load(fetched / f"{part}.safetensors")
         published = read_keypoints(fetched / f"annotation-{part}.csv")

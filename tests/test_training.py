@@ -348,6 +348,7 @@ def inputs(tmp_path):
 def test_scratch_folder_is_that_of_one_run_alone(inputs):
     settings = {
         "seed": 0,
+        "device": "cpu",
         "stage1": {"steps": 5, "width": 8},
         "code": {"src/vdg/training/losses.py": "1"},
     }

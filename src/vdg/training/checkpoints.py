@@ -30,6 +30,7 @@ def save(task: Task, scratch: Path, step: int, rows: Rows, sums: Sums) -> None:
         "modules": {k: m.state_dict() for k, m in task.modules.items()},
         "optimizers": {k: o.state_dict() for k, o in task.optimizers.items()},
         "rng": torch.get_rng_state(),
+        "cuda_rng": torch.cuda.get_rng_state_all(),
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -52,6 +53,7 @@ def resume(task: Task, scratch: Path, device) -> tuple[int, Rows, Sums]:
         for key, optimizer in task.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][key])
         torch.set_rng_state(state["rng"].cpu())
+        torch.cuda.set_rng_state_all([generator.cpu() for generator in state["cuda_rng"]])
         print(f"resuming {path} at step {step}", file=sys.stderr)
         return step, rows, sums
     return 0, [], []
