@@ -17,7 +17,14 @@ from vdg.training import objectives as vdg_tasks
 
 SHAPE = {"width": 4, "max_width": 8, "depth": 2, "shared_encoders": False}
 SHAPE |= {"discriminator_width": 4, "discriminator_levels": 2}
-SHAPE |= {"part_warp": False, "alpha": 0.85, "mask_weight": 1.0, "lambda": 10, "ema_decay": 0.5, "size": [32, 16]}
+SHAPE |= {
+    "part_warp": False,
+    "alpha": 0.85,
+    "mask_weight": 1.0,
+    "lambda": 10,
+    "ema_decay": 0.5,
+    "size": [32, 16],
+}
 SHAPE |= {"learning_rate": 1e-3, "discriminator_learning_rate": 1e-3}
 BATCH, SIZE, STEPS = 4, (32, 16), 5
 

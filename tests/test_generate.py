@@ -29,7 +29,14 @@ from vdg.inference.transfer import (
 from vdg.systems import vdg as system
 
 SIZE = (32, 16)
-SHAPE = {"width": 4, "max_width": 8, "depth": 2, "shared_encoders": False, "part_warp": False, "size": [64, 32]}
+SHAPE = {
+    "width": 4,
+    "max_width": 8,
+    "depth": 2,
+    "shared_encoders": False,
+    "part_warp": False,
+    "size": [64, 32],
+}
 
 
 @pytest.fixture(scope="module")
