@@ -22,12 +22,8 @@ from vdg.systems import vdg as system
 pytest.importorskip("gradio", reason="needs requirements-demo.txt")
 from vdg.inference import demo
 
-<<<<<<< HEAD
-SHAPE = {"width": 4, "max_width": 8, "depth": 2, "shared_encoders": False, "part_warp": False, "size": [64, 32]}
-=======
 SHAPE = {"width": 4, "max_width": 8, "depth": 2, "shared_encoders": False}
 SHAPE |= {"part_warp": False, "size": [64, 32]}
->>>>>>> movenet
 
 
 @pytest.fixture(scope="module")
