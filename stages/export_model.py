@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vdg import cli, evaluate
+from vdg.errors import InputError
 from vdg.files import json_bytes, read_arrays, read_json, write_all, write_arrays
 
 
@@ -27,7 +28,9 @@ def main():
     if args.output.suffix != ".safetensors":
         parser.error("--output is a FILE.safetensors; its scores go to FILE.json")
 
-    run = f"models/{args.dataset}/{args.variant}-{args.seed}/model.safetensors"
+    run = Path(f"models/{args.dataset}/{args.variant}-{args.seed}/model.safetensors")
+    if run.exists() and args.output.exists() and args.output.samefile(run):
+        raise InputError(f"{args.output} is the model itself: choose another --output")
     config = read_json(f"configs/{args.dataset}/evaluation-{args.variant}.json")
     data, references = Path("data") / args.dataset, Path("scores") / args.dataset / "references"
     arrays, meta = read_arrays(run)

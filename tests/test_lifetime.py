@@ -16,21 +16,21 @@ from vdg.errors import InputError
 from vdg.training import lifetime
 from vdg.training.checkpoints import clean_up
 
-# trains in a folder; says so at step 47, and goes on when the process that started it is gone
+# trains in a folder; says so at step 47, and goes on when there is a file beside the folder
 CHILD = """
 import os, sys, time
 from pathlib import Path
 from test_training import batch_at, cli, run
 
-parent = os.getppid()
+scratch = Path(sys.argv[1])
 def patient(step):
     if step == 47:
         print(os.getpid(), flush=True)
-        while os.getppid() == parent:
+        while not scratch.with_suffix(".go").exists():
             time.sleep(0.05)
     return batch_at(step)
 
-cli.run(lambda: run(Path(sys.argv[1]), patient) and None)
+cli.run(lambda: run(scratch, patient) and None)
 """
 LAUNCHER = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]])"
 
@@ -104,23 +104,31 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         lifetime.hold(tmp_path / "file" / "run")
 
 
-def test_a_training_ends_with_dvc(whole, tmp_path):  # noqa: F811
-    scratch = tmp_path / "orphan"
-    launcher, number = start(scratch, "-c", LAUNCHER, DVC_STAGE="train-stage1")
+# as DVC starts a stage: by a shell, which may take its command's place or wait for it
+SHELL = LAUNCHER.replace("[", "['sh', '-c', '\"$@\"; exit', 'sh', ", 1)
+
+
+def abandon(scratch, launcher, **variables):
+    """Kill what started a training; returns what the training says before it ends."""
+    process, number = start(scratch, "-c", launcher, **variables)
     training = psutil.Process(number)
-    launcher.kill()
+    process.kill()
+    process.wait()
+    scratch.with_suffix(".go").write_text("")
     assert eventually(lambda: not training.is_running())
-    message = launcher.communicate()[1]
-    assert "stopped by SIGHUP after a checkpoint; the same command goes on" in message
+    return process.communicate()[1]
+
+
+@pytest.mark.parametrize("launcher", [LAUNCHER, SHELL], ids=["itself", "through a shell"])
+def test_a_training_ends_with_dvc(whole, tmp_path, launcher):  # noqa: F811
+    scratch = tmp_path / "orphan"
+    said = abandon(scratch, launcher, DVC_STAGE="train-stage1")
+    assert "stopped by SIGHUP after a checkpoint; the same command goes on" in said
     assert names(scratch)[-1] == "step-00000048.pt"
     assert same(run(scratch), whole)
 
 
 def test_without_dvc_a_training_outlives_its_shell(tmp_path):
     scratch = tmp_path / "nohup"
-    launcher, number = start(scratch, "-c", LAUNCHER)
-    training = psutil.Process(number)
-    launcher.kill()
-    assert eventually(lambda: not training.is_running())
-    assert "stopped" not in launcher.communicate()[1]
+    assert "stopped" not in abandon(scratch, LAUNCHER)
     assert names(scratch)[-1] == "step-00000060.pt"  # of 64 steps

@@ -1,14 +1,16 @@
 """Who may train where, and how long: one process per scratch folder, none after its DVC."""
 
+import contextlib
 import os
 import socket
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from vdg.errors import InputError
 
-PARENT = os.getppid()  # when this process started
+SHELLS = ("sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "zsh")
 _held: dict[Path, FileLock] = {}
 
 
@@ -47,4 +49,22 @@ def orphaned() -> bool:
 
     Without DVC never: a training under nohup outlives its shell on purpose.
     """
-    return "DVC_STAGE" in os.environ and os.getppid() != PARENT
+    return "DVC_STAGE" in os.environ and _ancestors(len(ANCESTORS)) != ANCESTORS
+
+
+def _ancestors(count: int) -> list[int]:
+    """The ids of this process's parent and, if `count` is 2, of the parent's parent."""
+    found = [os.getppid()]
+    with contextlib.suppress(psutil.Error):
+        found += [psutil.Process(found[0]).ppid()] if count > 1 else []
+    return found
+
+
+def _through_a_shell() -> bool:
+    """Whether a shell stands between: some replace themselves by their command, some wait."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(os.getppid()).name() in SHELLS
+    return False
+
+
+ANCESTORS = _ancestors(1 + _through_a_shell())  # when this process started
