@@ -1,4 +1,4 @@
-"""Benchmarks that print speed ratios on this machine: `python -m bench.NAME`."""
+"""Benchmarks, run as `python -m bench.NAME` from the root of the repository."""
 
 import sys
 from pathlib import Path

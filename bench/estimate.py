@@ -1,10 +1,10 @@
-"""Estimates, not measurements: memory and minutes of the full-scale trainings on a GPU.
+"""Estimate, not measure, memory and training time of the full-scale trainings on a GPU.
 
 Run as `python -m bench.estimate [--dataset NAME ...] [--network NAME] [--variant NAME]`, on any
-machine. One step of each training is taken on the CPU at two small batch sizes. Its multiply-adds,
-its operations, the bytes that they read and write, and those that autograd keeps are counted and
-continued linearly to the batch size of params.yaml. A card then takes the time of the arithmetic
-plus that of the memory traffic, or that of launching the operations from Python, if that is longer.
+machine. One step of each training runs on the CPU at two small batch sizes. Its multiply-adds,
+operations, memory traffic and saved activations are counted and extrapolated linearly to the batch
+size of params.yaml. The estimated time of a step is that of the arithmetic plus that of the memory
+traffic, or the time to launch the operations from Python if that is longer.
 """
 
 import argparse
@@ -25,26 +25,26 @@ from vdg.data.batches import Batch
 from vdg.train import stage1_task, stage2_task
 
 COUNTED = (2, 4)  # batch sizes
-CHANNELS = {"I": 3, "P": 18, "M": 1}  # of a Batch's images, heat maps and masks
-ADAM = 8  # bytes per weight: both moments
+CHANNELS = {"I": 3, "P": 18, "M": 1}  # channels of a Batch's images, heat maps and masks
+ADAM = 8  # bytes per weight, for both moments
 PICTURES = {"market1501": 12_936 + 19_732, "deepfashion": 48_674 + 4_038}
-"""Of both parts, which a training keeps on the device: 3 bytes per pixel, and 1 of the mask."""
+"""Images of both splits, kept on the device: 3 bytes per pixel for RGB and 1 for the mask."""
 OVERHEAD = 1.3
-"""Factor on what autograd keeps: on a CPU, torch's profiler finds 1.1 to 1.3 times that in use."""
-CONTEXT = 0.6  # GiB of CUDA and its libraries
+"""Peak memory relative to autograd's saved tensors: 1.1 to 1.3 by torch's profiler on a CPU."""
+CONTEXT = 0.6  # GiB, for CUDA and its libraries
 LAUNCH = 10e-6  # seconds per operation, in Python
 
 
 @dataclasses.dataclass
 class Card:
-    """A class of GPU, by its data sheet. flops: dense bf16 with fp32 sums. traffic: bytes/s."""
+    """A GPU by its data sheet. flops: dense bf16, fp32 accumulation, 1/s. traffic: bytes/s."""
 
     name: str
     flops: float
     traffic: float
 
     def seconds(self, step: "Step") -> float:
-        """Of one step, at 40 % of the arithmetic and 70 % of the bandwidth."""
+        """Time of one step, at 40 % of the peak arithmetic and 70 % of the peak bandwidth."""
         work = 2 * step.multiply_adds / (0.4 * self.flops) + step.traffic / (0.7 * self.traffic)
         return max(work, LAUNCH * step.operations)
 
@@ -54,7 +54,7 @@ CARDS = (Card("24 GB (RTX 3090)", 71e12, 0.94e12), Card("80 GB (A100)", 312e12, 
 
 @dataclasses.dataclass
 class Step:
-    """What one step takes; saved and traffic in bytes."""
+    """Cost of one step; saved and traffic in bytes."""
 
     multiply_adds: float
     traffic: float
@@ -63,13 +63,13 @@ class Step:
 
     @classmethod
     def between(cls, a: "Step", b: "Step", at: float) -> "Step":
-        """On the line through a (at = 0) and b (at = 1)."""
+        """Interpolate or extrapolate linearly between a (at = 0) and b (at = 1)."""
         pairs = zip(dataclasses.astuple(a), dataclasses.astuple(b), strict=True)
         return cls(*(x + at * (y - x) for x, y in pairs))
 
 
 class Traffic(TorchDispatchMode):
-    """Counts operations, and the bytes of what they are given and return; views cost nothing."""
+    """Counts operations, and the bytes of their inputs and outputs; views are not counted."""
 
     def __init__(self):
         super().__init__()
@@ -86,9 +86,9 @@ class Traffic(TorchDispatchMode):
 
 
 class Saved(saved_tensors_hooks):
-    """Tracks the bytes that autograd keeps for the backward pass; `most` is their highest sum.
+    """Tracks the bytes that autograd saves for the backward pass; `most` is the peak.
 
-    Every storage counts once, and the weights, which are there anyway, do not.
+    Each storage counts once. Weights do not count, because `fixed` includes them.
     """
 
     class Kept:
@@ -117,7 +117,7 @@ class Saved(saved_tensors_hooks):
 
 
 def noise(count: int, size: tuple[int, int]) -> Batch:
-    """A batch of noise: key points (K) anywhere in the picture, the rest in [0, 1]."""
+    """A batch of noise: key points (K) anywhere in the image, other tensors in [0, 1]."""
 
     def values(kind: str) -> Tensor:
         if kind == "K":
@@ -129,7 +129,7 @@ def noise(count: int, size: tuple[int, int]) -> Batch:
 
 
 def count(task, batch: Batch, precision: str) -> Step:
-    """What one step of a task takes, after one that sets its optimisers up."""
+    """Cost of one step of a task, after a first step that initialises its optimisers."""
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
     with autocast:
         task.update(batch)
@@ -140,7 +140,7 @@ def count(task, batch: Batch, precision: str) -> Step:
 
 
 def trainings(params: config.Params, dataset: str, network: str, variant: str) -> Iterator[tuple]:
-    """(stage, task, settings) of both stages, built as the pipeline builds them."""
+    """Yield (stage, task, settings) of both stages, built as in the pipeline."""
     lists = {"datasets": [dataset], "networks": [network], "variants": [variant]}
     runs = resolve.resolve(params.model_copy(update=lists))
     first = runs[f"{dataset}/stage1-{network}.json"]
@@ -151,14 +151,14 @@ def trainings(params: config.Params, dataset: str, network: str, variant: str) -
 
 
 def fixed(task) -> float:
-    """Bytes of weights and buffers, of gradients and of Adam's moments."""
+    """Bytes of weights, buffers, gradients and Adam's moments."""
     groups = [group for adam in task.optimizers.values() for group in adam.param_groups]
     trained = sum(p.numel() for group in groups for p in group["params"])
     return 4 * sum(x.numel() for x in task.modules.state_dict().values()) + (4 + ADAM) * trained
 
 
 def at_full_batch(task, settings: dict, size: tuple[int, int], precision: str) -> Step:
-    """What one step takes at the batch size of the settings."""
+    """Cost of one step at the batch size of the settings."""
     task.modules.train().to(memory_format=torch.channels_last)
     few, many = COUNTED
     steps = [count(task, noise(n, size), precision) for n in COUNTED]

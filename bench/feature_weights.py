@@ -1,7 +1,7 @@
-"""Weights that make losses on features as large as L1 where a generator copies the source.
+"""Compute loss weights that make feature losses equal to L1 for a copy of the source.
 
 Run as `python -m bench.feature_weights --dataset NAME --features NAME`, after the pose-heatmaps
-stage. The published weights hold for VGG19 alone; other features have other scales.
+stage. The published weights are valid for VGG19 only, because other features have other scales.
 """
 
 import argparse
@@ -19,7 +19,10 @@ WINDOWS = (1, 3, 5)
 
 
 def weights(I_a: Tensor, I_b: Tensor, network: features.Features) -> dict[str, float]:
-    """Weights by setting, for the published factor of L1: 100 in Def-GAN, 10 in PATN."""
+    """Loss weights by setting, for the published weight of L1: 100 in Def-GAN, 10 in PATN.
+
+    I_a, I_b: (B, 3, H, W) in [-1, 1].
+    """
     copied = l1(I_a, I_b)
     V_a, V_b = network(I_a), network(I_b)
     found = {"patn perceptual_weight": 10 * copied / features.perceptual_loss(V_a, V_b)}

@@ -1,11 +1,11 @@
-"""Accuracy and speed of the default estimator of key points, MoveNet.
+"""Accuracy and speed of the default key-point estimator, MoveNet.
 
-Run as `python -m bench.keypoints`, after `make estimator`. The reference are the published key
-points of 500 crops of Market-1501's training part (raw/market1501/; skipped without it) and the
-renderer's joints of 250 pictures, all of 128 x 64 pixels and with a whole torso.
+Run as `python -m bench.keypoints`, after `make estimator`. The references are the published key
+points of 500 training crops of Market-1501 (raw/market1501/; skipped if missing) and the renderer's
+key points of 250 crops. All crops have 128 x 64 pixels and a complete torso.
 
-PCK@0.1: of the joints that both have, those nearer to each other than a tenth of the longer side of
-the joints' box. found: of the published joints, those that were estimated.
+PCK@0.1: fraction of the joints present in both whose error is at most a tenth of the longer side of
+the joints' bounding box. found: fraction of the reference joints that were detected.
 """
 
 import time
@@ -37,7 +37,7 @@ def market(count: int = 500) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rendered(count: int = 250) -> tuple[np.ndarray, np.ndarray]:
-    """Rendered pictures (N, H, W, 3), the first of many identities, and their joints."""
+    """Rendered crops (N, H, W, 3), in order of identity and view, and their key points."""
     drawn = (render(identity, view, HEIGHT, 0) for identity in range(1, count) for view in range(5))
     whole = (picture for picture in drawn if (picture.keypoints[list(TORSO)] >= 0).all())
     chosen = [next(whole) for _ in range(count)]

@@ -1,8 +1,8 @@
-"""Wall time and memory of every stage, of a run with nothing to do, and of one changed parameter.
+"""Wall time and memory of every stage, of a no-op run, and after changing one parameter.
 
-Run as `python -m bench.pipeline [--growth]` in a clean checkout: it clones it into a temporary
-folder and leaves the checkout alone. --growth instead shows how the stages that see every picture
-grow with 1, 4 and 16 times the pictures.
+Run as `python -m bench.pipeline [--growth]` in a clean checkout, which is cloned to a temporary
+folder and left unchanged. --growth instead measures how the stages that process every image scale
+with 1, 4 and 16 times the images.
 """
 
 import argparse
@@ -24,7 +24,7 @@ NO_OPS = 7
 
 
 def resident(process: psutil.Process) -> int:
-    """Bytes of a process and of all below it; pages that they share count for each."""
+    """Resident bytes of a process and its descendants; shared pages count once per process."""
     size = 0
     for one in (process, *process.children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -33,7 +33,7 @@ def resident(process: psutil.Process) -> int:
 
 
 def dvc(folder: Path, *arguments: str) -> tuple[float, dict[str, tuple[float, int]]]:
-    """Run DVC. Returns its wall time, and (seconds, bytes) of each stage that it ran."""
+    """Run DVC. Returns its wall time in seconds, and (seconds, peak bytes) of each stage run."""
     command = [sys.executable, "-m", "dvc", *arguments]
     start = time.perf_counter()
     process = subprocess.Popen(
@@ -88,8 +88,8 @@ def clone(folder: Path) -> Path:
 
 
 def default(folder: Path) -> None:
-    """The default run, from nothing; then with nothing to do; then with another alpha."""
-    # a cache that several clones share may know the results already
+    """Time the default run from scratch, a run with nothing to do, and a run with another alpha."""
+    # a run cache shared by several clones may contain the results already
     whole, stages = dvc(clone(folder / "default"), "repro", "--no-run-cache")
     print("\n## dvc repro")
     table(stages, whole)
@@ -105,7 +105,7 @@ def default(folder: Path) -> None:
 
 
 def growth(folder: Path) -> None:
-    """Time and memory of the stages that see every picture."""
+    """Time and memory of the stages that process every image."""
     clone(folder / "growth")
     wanted = ("download", "pose-heatmaps", "train-stage1")
     found: dict[str, list[tuple[float, int]]] = {name: [] for name in wanted}

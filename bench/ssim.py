@@ -1,6 +1,7 @@
-"""Speed of our batched SSIM over a loop of scikit-image calls, on the same cores.
+"""Speed of our batched SSIM relative to a loop of scikit-image calls, on the same cores.
 
-Run as `python -m bench.ssim`. Random uint8 RGB images; window, covariance and range are equal.
+Run as `python -m bench.ssim`. Images are random uint8 RGB; both use the same window, covariance and
+range.
 """
 
 import time
@@ -17,7 +18,7 @@ UNIFORM = {"win_size": 7}
 
 
 def seconds(call, budget: float = 2.0) -> float:
-    """Best of all calls that fit in so many seconds: the least disturbed by other work."""
+    """Time of the fastest call within `budget` seconds, which other work disturbed least."""
     best, end = float("inf"), time.perf_counter() + budget
     while (start := time.perf_counter()) < end:
         call()

@@ -1,8 +1,8 @@
-"""How fast both stages train, beside what the machine's arithmetic could do.
+"""Training speed of both stages, relative to the machine's peak arithmetic.
 
-Run as `python -m bench.training [--dataset NAME ...] [--device DEVICE] [--precision bf16]`. Every
-data set's settings come from params.yaml; the pictures are noise, whose content costs nothing. The
-peak is that of one large matrix product, in the same process and precision.
+Run as `python -m bench.training [--dataset NAME ...] [--device DEVICE] [--precision bf16]`. The
+settings are those of params.yaml. The images are noise, because speed does not depend on their
+content. The peak is that of one large matrix product, in the same process and precision.
 """
 
 import argparse
@@ -25,26 +25,26 @@ from vdg.train import stage1_task, stage2_task
 
 PICTURES = 512
 WARM_UP = 3
-SECONDS = 8.0  # of steps, per stage
+SECONDS = 8.0  # duration of the measurement, per stage
 WAIT_EVERY = 4  # steps
-VARIANTS = 4  # of the paper's table
+VARIANTS = 4  # in the paper's table
 PEAK_SIDE = {"cpu": 2048, "cuda": 8192}
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done what it was told to."""
+    """Wait until the device has finished its queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def seconds(call, device: torch.device, budget: float) -> float:
-    """Mean time of a call, over about as many calls as fit into `budget` seconds."""
+    """Mean time of a call in seconds, over about as many calls as fit into `budget` seconds."""
     for i in range(WARM_UP):
         call(i)
     wait(device)
     start, count = time.perf_counter(), 0
     while time.perf_counter() - start < budget:
-        for _ in range(WAIT_EVERY):  # waiting after every call would keep a GPU from its queue
+        for _ in range(WAIT_EVERY):  # synchronising after every call would leave a GPU idle
             call(WARM_UP + count)
             count += 1
         wait(device)
@@ -53,9 +53,9 @@ def seconds(call, device: torch.device, budget: float) -> float:
 
 @contextlib.contextmanager
 def peak_memory(device: torch.device):
-    """Yields a list that holds the most bytes in use during the block, when it has ended.
+    """Yield a list that contains the peak memory of the block in bytes, after its end.
 
-    Of a GPU, what torch had allocated; else of the process, looked at ten times a second.
+    GPU: memory allocated by torch. Otherwise: resident memory of the process, sampled at 10 Hz.
     """
     found: list[int] = []
     if device.type == "cuda":
@@ -86,7 +86,7 @@ def matrix_peak(device: torch.device, precision: str) -> float:
 
 
 def noise(height: int, width: int, device: torch.device) -> PairData:
-    """Pictures, key points and masks of noise, all pairs of neighbours."""
+    """Noise images, key points and masks; each image is paired with its predecessor."""
     random = np.random.default_rng(0)
     names = [f"{i}.png" for i in range(PICTURES)]
     images = random.integers(0, 256, (PICTURES, height, width, 3)).astype(np.uint8)
@@ -100,7 +100,7 @@ def noise(height: int, width: int, device: torch.device) -> PairData:
 def measure(
     name: str, task, settings: dict, data: PairData, precision: str, peak: float, compiled: bool
 ) -> tuple[str, float]:
-    """One line of the table, and the seconds of a step."""
+    """Returns (one line of the table, seconds per step)."""
     device, batch = data.device, settings["batch_size"]
     for module in task.modules.values():
         module.train().to(device, memory_format=torch.channels_last)
@@ -179,7 +179,7 @@ def main():
                 args.compile,
             )
             print(line)
-            steps = settings["steps"] * settings["batch_size"] / batch  # for the same pictures
+            steps = settings["steps"] * settings["batch_size"] / batch  # for as many images
             minutes += steps * step * (VARIANTS if stage == "stage2" else 1) / 60
         tables.append(f"{name}: {minutes:.0f} minutes for stage I and {VARIANTS} variants")
     print("\nThe training of a whole table at these rates:\n" + "\n".join(tables))

@@ -1,7 +1,7 @@
-"""The pipeline's stages, run as `python -m stages.NAME` from the repository's root.
+"""The pipeline's stages, run as `python -m stages.NAME` from the root of the repository.
 
-The library is found beside this folder, not through an install: an experiment that DVC runs in a
-copy of the repository then uses that copy's code.
+The library is imported from ../src, not from an installation, so that an experiment that DVC runs
+in a copy of the repository uses that copy's code.
 """
 
 import os
@@ -13,11 +13,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 
 def _stop(*_):
-    """Ctrl-C while torch is imported, which takes seconds: there is nothing to tidy up yet."""
+    """Exit at once on Ctrl-C during imports, which take seconds and need no cleanup."""
     os.write(2, b"interrupted\n")
     os._exit(130)
 
 
-# "-m": this package is being imported on the way to the stage that is run; `cli.run` takes over
+# argv[0] is "-m" while Python imports this package to run a stage; `cli.run` replaces the handler
 if sys.argv[0] == "-m" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _stop)

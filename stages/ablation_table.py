@@ -1,4 +1,4 @@
-"""Write reports/: results.md, results.csv, metrics.json, index.html and the figures."""
+"""Write the report to reports/: results.md, results.csv, metrics.json, index.html and figures."""
 
 import argparse
 from pathlib import Path

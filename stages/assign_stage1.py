@@ -1,4 +1,4 @@
-"""Hand a variant the stage I that it refines, so that it depends on that one alone."""
+"""Copy the stage I that a variant refines, so that the variant depends on no other network."""
 
 import shutil
 from pathlib import Path

@@ -19,7 +19,7 @@ def main():
     add("--host", default="127.0.0.1", help="default: %(default)s, this machine alone")
     add("--port", type=int, default=7860)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:  # for uploads and results, gone with the page
+    with tempfile.TemporaryDirectory() as folder:  # uploads and results, deleted on exit
         os.environ["GRADIO_TEMP_DIR"] = folder
         serve(args)
 
@@ -38,7 +38,7 @@ def serve(args: argparse.Namespace) -> None:
     choices = choices or demo.models_here(PRETRAINED, Path("models"))
     studio = demo.Studio(choices, args.device)
     for name in choices:
-        studio.model(name)  # a damaged one is told of here, not on the page
+        studio.model(name)  # report a damaged model now, not on the page
     if args.host not in ("127.0.0.1", "localhost", "::1"):
         print(
             f"warning: whoever reaches {args.host}:{args.port} can use the page and this machine's "
@@ -46,14 +46,14 @@ def serve(args: argparse.Namespace) -> None:
             f"{args.port}:127.0.0.1:{args.port} THIS-MACHINE",
             file=sys.stderr,
         )
-    # fonts of the system: the theme's own would come from the network
+    # system fonts: the theme's default fonts are downloaded
     theme = gradio.themes.Base(font=["sans-serif"], font_mono=["monospace"])
     try:
-        # one call of each kind at a time; the rest waits, or is turned away
+        # one call per event type at a time; up to 32 wait, further ones are rejected
         demo.build(studio).queue(default_concurrency_limit=1, max_size=32).launch(
             server_name=args.host,
             server_port=args.port,
-            share=False,  # nothing leaves this machine, whatever the environment says
+            share=False,  # no public link, even if GRADIO_SHARE is set
             run_history=False,
             enable_monitoring=False,
             max_file_size="20mb",

@@ -1,4 +1,4 @@
-"""Get a data set and pack it: data/<dataset>/download/{train,test}.safetensors and key points."""
+"""Read a data set and pack it into data/<dataset>/download/: images, key points and test pairs."""
 
 import importlib
 from pathlib import Path

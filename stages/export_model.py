@@ -1,4 +1,4 @@
-"""Pack a trained generator into one small file, with the figures of that file beside it."""
+"""Export a trained generator in half precision, with the scores of the exported weights."""
 
 import argparse
 import tempfile
@@ -12,7 +12,7 @@ from vdg.files import json_bytes, read_arrays, read_json, write_all, write_array
 
 
 def halved(values: np.ndarray) -> np.ndarray:
-    """Single precision as half, where that can hold it: it ends at 65,504, a variance may not."""
+    """Convert float32 to float16 unless a value exceeds its maximum 65,504, as variances may."""
     if values.dtype == np.float32 and np.abs(values).max() <= np.finfo(np.float16).max:
         return values.astype(np.float16)
     return values
@@ -36,7 +36,7 @@ def main():
     arrays, meta = read_arrays(run)
     small = {name: halved(values) for name, values in arrays.items()}
     with tempfile.TemporaryDirectory() as temporary:
-        # the shipped figures are those of the shipped weights
+        # score the exported weights, not the original ones
         folder, model = Path(temporary), Path(temporary, "model.safetensors")
         write_arrays(model, small, meta)
         evaluate.evaluate(config, data, model, references, folder)

@@ -1,4 +1,4 @@
-"""Draw the person of a picture in another pose, with a trained model."""
+"""Generate the person of an image in another pose, with a trained model."""
 
 import argparse
 import time
@@ -82,7 +82,7 @@ def main():
         for pose, first, last in zip(targets, coarse, results, strict=True)
     ]
     strip = grid(rows, ["source", "pose", "stage I", "result"])
-    # no colons, which separate the columns, and no name twice
+    # unique names without colons, which separate the columns
     names = [f"{i}-{Path(pose).name.replace(':', '-')}" for i, pose in enumerate(poses)]
     used = keypoints_csv([outputs.SOURCE, *names], [source, *targets])
     written = {

@@ -1,4 +1,4 @@
-"""Key points, masks and pairs of each split, with a contact sheet: data/<dataset>/poses/."""
+"""Write key points, masks, pairs and a contact sheet of each split to data/<dataset>/poses/."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Validate params.yaml and write what each run depends on: configs/<dataset>/<run>.json."""
+"""Validate params.yaml and write the resolved settings of each run to configs/<dataset>/."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def main():
 
 
 def check_networks(params: config.Params) -> None:
-    """Build every listed network without its memory: settings must fit the size of the images."""
+    """Build every listed network without allocating memory, to check that its settings fit."""
     for dataset in params.datasets:
         for name in params.networks:
             check(params, dataset, f"network.{name}", name)

@@ -1,4 +1,4 @@
-"""Score a folder of generated pictures, of any system, as the pipeline scores its own."""
+"""Score a folder of generated images of any system with the pipeline's metrics."""
 
 import argparse
 from pathlib import Path
@@ -82,7 +82,7 @@ def main():
         about = {"metrics": figures, "pairs": len(names), "classifier": label}
         write_json(args.output / "scores.json", about)
         text = table.to_csv(index=False, float_format="%.6f")
-        # names of files may be of any bytes
+        # file names may contain arbitrary bytes
         write_bytes(args.output / "scores.csv", text.encode("utf-8", "surrogateescape"))
         print(args.output / "scores.json")
 

@@ -1,4 +1,4 @@
-"""Stage I: train a coarse generator, or the whole of a one-stage system."""
+"""Train stage I: the coarse generator, or the generator of a one-stage system."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Stage II: refine a variant's stage I with L_adv + lambda L_img."""
+"""Train stage II: refine the coarse prediction of stage I with the losses of a variant."""
 
 from pathlib import Path
 

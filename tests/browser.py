@@ -1,4 +1,4 @@
-"""A headless Chromium for the tests of pages, or a skipped test where there is none."""
+"""A headless Chromium for the page tests; the test is skipped if there is none."""
 
 import contextlib
 import os

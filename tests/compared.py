@@ -1,4 +1,4 @@
-"""What the tests of the compared systems share."""
+"""Helpers shared by the tests of the compared systems."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ COMMON = {"steps": 20, "batch_size": 4, "learning_rate": 2e-3, "lr_decay_fractio
 
 
 def settings(defaults, size, **own):
-    """All settings of a stage: a system's defaults, the common ones, and `own` over both."""
+    """All settings of a stage: common ones and a system's defaults, overridden by `own`."""
     return COMMON | {"flip": True} | defaults | {"size": list(size)} | own
 
 

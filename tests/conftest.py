@@ -1,4 +1,4 @@
-"""What several test files share."""
+"""Fixtures shared by several test files."""
 
 import os
 from pathlib import Path
@@ -25,8 +25,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def published(folder: str, *files: str) -> Path:
-    """A folder of raw/, or of shared/data/ beside the repository; skips the test where it lacks one
-    of the files."""
+    """A folder of raw/, or of shared/data/ beside the repository; skips if a file is missing."""
     for place in (ROOT / "raw", ROOT.parent / "shared" / "data"):
         if all((place / folder / file).is_file() for file in files):
             return place / folder
@@ -42,14 +41,14 @@ def market() -> Path:
 
 @pytest.fixture(scope="session")
 def market_poses(market) -> dict[str, dict[str, np.ndarray]]:
-    """Market-1501's published key points of each part, by name, in file order."""
+    """Market-1501's published key points of each official split, by name, in file order."""
     parts = ("train", "test")
     return {part: read_keypoints(market / f"market-annotation-{part}.csv") for part in parts}
 
 
 @pytest.fixture
 def pose():
-    """Make key points in which only the given joints are found: {joint: (y, x)} -> (18, 2)."""
+    """Make key points with only the given joints present: {joint: (y, x)} -> (18, 2)."""
 
     def make(joints: dict[int, tuple[int, int]]) -> np.ndarray:
         keypoints = np.full((18, 2), -1, np.int16)
@@ -62,7 +61,7 @@ def pose():
 
 @pytest.fixture
 def packed(tmp_path):
-    """Write what the download stage writes, of pictures of noise: {part: {name: (18, 2)}}."""
+    """Write the download stage's output for noise images: {split: {name: (18, 2)}}."""
 
     def write(parts: dict[str, dict[str, np.ndarray]], height=32, width=16) -> Path:
         random = np.random.default_rng(0)
@@ -79,7 +78,7 @@ def packed(tmp_path):
 
 @pytest.fixture(scope="session")
 def drawn_data(tmp_path_factory) -> Path:
-    """A few rendered people, 32 x 16, as the download and pose-heatmaps stages leave them."""
+    """Output of the download and pose-heatmaps stages for a few rendered people, 32 x 16."""
     folder = tmp_path_factory.mktemp("drawn") / "data"
     source = {"reader": "synthetic", "train_identities": 5, "test_identities": 1, "views": 3}
     settings = {"height": 32, "width": 16, "source": source | {"seed": 0}}

@@ -1,4 +1,4 @@
-"""What tests/test_distributed.py runs in every process: python distributed_child.py MODE FOLDER."""
+"""The processes of tests/test_distributed.py: python distributed_child.py MODE FOLDER."""
 
 import json
 import os
@@ -30,10 +30,10 @@ BATCH, SIZE, STEPS = 4, (32, 16), 5
 
 
 def tasks():
-    """Both stages' tasks, the same in every process.
+    """The tasks of both stages, equal in every process.
 
-    With plain gradient descent: a bias before a batch-norm has no gradient but rounding, which Adam
-    would blow up to whole steps.
+    They use plain gradient descent. The gradient of a bias before a batch-norm is only rounding
+    error, which Adam would scale to full steps.
     """
 
     def descent(module, learning_rate, beta=None):
@@ -47,7 +47,7 @@ def tasks():
 
 
 def batch_at(step):
-    """This process's share of one global batch."""
+    """This process's shard of one global batch."""
     chance = torch.Generator().manual_seed(step)
 
     def draw(*shape):
@@ -61,7 +61,7 @@ def batch_at(step):
 
 
 def step(folder):
-    """A few steps of both tasks; process 0 writes gradients after the first, weights at the end."""
+    """Take a few steps of both tasks; rank 0 writes the first gradients and the final weights."""
     torch.set_num_threads(1)
     found = {}
     with distributed.join(torch.device("cpu")):
@@ -80,7 +80,7 @@ def step(folder):
 
 
 def whole_training(folder):
-    """The training of stage I, with a file that says which process is which."""
+    """Train stage I, with a file per rank that contains its process id."""
     torch.set_num_threads(1)
     config = json.loads((folder / "configs/drawn/stage1-vdg.json").read_text())
     (folder / f"rank-{os.environ.get('RANK', 0)}").write_text(str(os.getpid()))

@@ -1,4 +1,4 @@
-"""Scores and losses as a finished pipeline leaves them, of values that a test knows."""
+"""Scores and losses of a finished pipeline, with known values."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ SETTINGS = {"steps": STEPS, "batch_size": 2, "learning_rate": 0.001, "size": [HE
 
 
 def row(name: str, **keys) -> dict:
-    """A row of configs/report.json; of ours unless told."""
+    """A row of configs/report.json; its kind is "ours" by default."""
     base = {"name": name, "run": name, "kind": "ours", "coarse": False, "about": "", "paper": None}
     return base | keys
 

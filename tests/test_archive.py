@@ -1,4 +1,4 @@
-"""Downloads that break and archives that are damaged."""
+"""Interrupted downloads and damaged archives."""
 
 import hashlib
 import io
@@ -23,7 +23,7 @@ HELP = "get it from the authors and put it at {path}"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves DATA and notes each Range; the first `breaks` answers stop half-way."""
+    """Serves DATA and records each Range; the first `breaks` responses stop half-way."""
 
     def do_GET(self):
         server = self.server
@@ -252,7 +252,7 @@ def test_zip_encrypted(tmp_path):
 
 @pytest.mark.parametrize("claimed", [None, 100])
 def test_an_entry_that_unpacks_to_too_much(tmp_path, claimed, monkeypatch):
-    """20 MB of zeros where 1 MB is allowed; claimed: what the directory says instead."""
+    """20 MB of zeros where 1 MB is allowed; claimed: the size in the directory of the zip file."""
     path = make_zip(tmp_path / "data.zip", [("1.png", bytes(20_000_000))], zipfile.ZIP_DEFLATED)
     data = bytearray(path.read_bytes())
     if claimed is not None:

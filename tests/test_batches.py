@@ -1,4 +1,4 @@
-"""What a network sees."""
+"""Batches of image pairs."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ PAIRS = torch.tensor([[0, 1], [2, 3], [4, 0]])
 
 @pytest.fixture
 def splits():
-    """Noise with random joints, some of them missing, as pictures and as poses."""
+    """An image set of noise and a pose set of random joints, some of them missing."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (N, H, W, 3)).astype(np.uint8)
     keypoints = random.integers(0, (H, W), (N, 18, 2)).astype(np.int16)

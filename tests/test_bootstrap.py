@@ -1,4 +1,4 @@
-"""Which differences are real."""
+"""Confidence intervals of paired differences."""
 
 import numpy as np
 import pytest

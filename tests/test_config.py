@@ -1,4 +1,4 @@
-"""Validation of params.yaml, and which runs a change of it reaches."""
+"""Validation of params.yaml, and the runs that a change of it affects."""
 
 import copy
 import functools
@@ -50,7 +50,7 @@ def load(tmp_path, raw):
 
 
 def message(call, *args):
-    """The one line that a bad input gives."""
+    """The one-line message of an InputError."""
     with pytest.raises(InputError) as caught:
         call(*args)
     text = str(caught.value)
@@ -493,7 +493,7 @@ def test_changed_code_reaches_the_runs_that_use_it(load, project, file, reached)
 
 @pytest.mark.parametrize("file", [file for file, _ in FILES])
 def test_changed_words_reach_nothing(load, project, file):
-    """Comments and docstrings can be mended without training again."""
+    """A change of comments and docstrings does not require a new training."""
 
     def reword(text):
         text = text.replace('"""', '"""Other words. ', 1)

@@ -1,4 +1,4 @@
-"""The page: what its controls do, and the page itself in a browser."""
+"""The demo page: the actions of its controls, and the page in a browser."""
 
 import os
 import socket
@@ -112,7 +112,7 @@ def test_poses_that_cannot_be_drawn(studio):
 
 @pytest.fixture
 def upload(studio, tmp_path, monkeypatch):
-    """Upload a picture of 128 x 64 pixels in which an estimator finds what it is told."""
+    """Upload an image of 128 x 64 pixels with a mocked estimator that returns `people`."""
 
     def run(people=None, size=(64, 128)):
         monkeypatch.setattr(estimators, "available", lambda: people is not None)
@@ -189,7 +189,7 @@ def address(choices):
 
 
 def eventually(look, what: str):
-    """What `look` finds, once it finds something."""
+    """Poll `look` until it returns a true value."""
     for _ in range(150):
         if found := look():
             return found

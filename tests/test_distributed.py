@@ -1,4 +1,4 @@
-"""Two processes with half a batch each do what one process does with the whole."""
+"""Two processes with half a batch each train as one process with the whole batch."""
 
 import os
 import signal
@@ -96,7 +96,7 @@ def test_a_killed_process_ends_the_training_with_an_error(prepare):
 
 
 def catches_sigterm(process):
-    """Whether a process has come so far that it answers the signal itself (Linux)."""
+    """Whether a process has installed its SIGTERM handler (Linux)."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
     return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)

@@ -1,4 +1,4 @@
-"""README.md and docs/: what they name exists, and what they say to type is accepted."""
+"""README.md and docs/: files and names in them exist, and their commands are accepted."""
 
 import ast
 import functools

@@ -1,4 +1,4 @@
-"""What every stage's command line has in common."""
+"""Command-line code shared by all stages."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from vdg.errors import InputError, StoppedError
 
 
 def arguments(doc: str, *names: str) -> argparse.Namespace:
-    """Parse the matrix arguments of a stage: `names` of dataset, network, variant, seed."""
+    """Parse a stage's required arguments. names: any of "dataset", "network", "variant", "seed"."""
     parser = argparse.ArgumentParser(description=doc.strip().splitlines()[0])
     for name in names:
         parser.add_argument(f"--{name}", required=True, type=int if name == "seed" else str)
@@ -19,22 +19,22 @@ def arguments(doc: str, *names: str) -> argparse.Namespace:
 
 
 def device(text: str) -> str:
-    """The type of an argument that names a device."""
+    """argparse type of a device name."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is none of auto, cpu, cuda, cuda:1, mps")
     return text
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage; what a user can mend is one line and status 1, not a traceback.
+    """Run a stage; an InputError is printed as one line and exits with status 1.
 
-    `--debug`, which every command line takes, shows the traceback all the same.
+    Every command line accepts `--debug`, which shows the traceback instead.
     """
     if "--debug" in sys.argv:
         sys.argv.remove("--debug")
-        os.environ["VDG_DEBUG"] = "1"  # seen by the processes that torchrun starts, too
+        os.environ["VDG_DEBUG"] = "1"  # inherited by torchrun's processes
     _speak_utf8()
-    if callable(signal.getsignal(signal.SIGINT)):  # else ignored, under nohup
+    if callable(signal.getsignal(signal.SIGINT)):  # nohup ignores SIGINT: keep it ignored
         signal.signal(signal.SIGINT, signal.default_int_handler)  # see stages/__init__.py
     try:
         main()
@@ -50,7 +50,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _speak_utf8() -> None:
-    """Write UTF-8 whatever the locale says: tables hold arrows, and names of files anything."""
+    """Write UTF-8 in any locale: tables contain arrows, and file names contain arbitrary bytes."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not what a test or a notebook puts there
+        if hasattr(stream, "reconfigure"):  # replacements by tests and notebooks lack it
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

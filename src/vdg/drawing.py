@@ -1,4 +1,4 @@
-"""Pictures for people: skeletons, grids, contact sheets."""
+"""Drawing: skeletons, image grids, contact sheets."""
 
 import io
 
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from vdg.files import write_bytes
 from vdg.pose import SKELETON, heat_maps
 
-GAP = 2  # pixels between the pictures of a grid
+GAP = 2  # pixels between the images of a grid
 COLOURS = [tuple(int(c) for c in colour) for colour in np.array(
     [[230, 25, 75], [245, 130, 48], [255, 225, 25], [60, 180, 75], [70, 240, 240], [0, 130, 200],
      [145, 30, 180], [240, 50, 230]]
@@ -17,7 +17,10 @@ COLOURS = [tuple(int(c) for c in colour) for colour in np.array(
 
 
 def skeleton(keypoints: np.ndarray, canvas: np.ndarray, scale: int = 1) -> np.ndarray:
-    """Draw found joints (18, 2), (y, x), on a copy of `canvas` (H, W, 3), enlarged by `scale`."""
+    """Draw joints (18, 2), (y, x), on a copy of `canvas` (H, W, 3), enlarged by `scale`.
+
+    Missing joints (-1) are not drawn.
+    """
     image = enlarge(canvas, scale)
     draw = ImageDraw.Draw(image)
     points = [(x * scale + scale / 2, y * scale + scale / 2) for y, x in keypoints.tolist()]
@@ -33,13 +36,13 @@ def skeleton(keypoints: np.ndarray, canvas: np.ndarray, scale: int = 1) -> np.nd
 
 
 def enlarge(image: np.ndarray, scale: int) -> Image.Image:
-    """Nearest-neighbour enlargement: what a reader sees are the network's own pixels."""
+    """Enlarge by nearest neighbour, so that the network's pixels stay visible."""
     height, width = image.shape[:2]
     return Image.fromarray(image).resize((width * scale, height * scale), Image.Resampling.NEAREST)
 
 
 def grid(rows: list[list[np.ndarray]], titles: list[str] | None = None) -> Image.Image:
-    """Lay pictures of one size, (H, W, 3) uint8, out in rows, with a title over each column."""
+    """Arrange images of one size, (H, W, 3) uint8, in rows, with a title above each column."""
     height, width = rows[0][0].shape[:2]
     top = 16 if titles else 0
     columns = max(len(row) for row in rows)
@@ -56,14 +59,14 @@ def grid(rows: list[list[np.ndarray]], titles: list[str] | None = None) -> Image
 
 
 def save_png(path, image: Image.Image) -> None:
-    """Write a PNG, whole or not at all."""
+    """Write a PNG atomically."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     write_bytes(path, buffer.getvalue())
 
 
 def contact_sheet(images, keypoints, masks, scale: int) -> Image.Image:
-    """Pictures with their skeleton, the sum of their heat maps and their mask on top.
+    """Grid of each image beside its skeleton, the maximum of its heat maps, and its mask.
 
     images: uint8 (N, H, W, 3); keypoints: (N, 18, 2); masks: bool (N, H, W).
     """

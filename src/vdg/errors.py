@@ -1,18 +1,18 @@
-"""What a user is meant to read."""
+"""Exceptions whose messages are shown to the user."""
 
 import signal
 
 
 class InputError(Exception):
-    """Something the user gave is wrong: the message says what, where, and what to do.
+    """Invalid user input. The message states what is wrong, where, and the remedy.
 
-    Stages print it as one line and exit with status 1; any other exception is a bug and
+    Stages print it as one line and exit with status 1. Any other exception is a bug and
     keeps its traceback.
     """
 
 
 class StoppedError(Exception):
-    """A run was asked to stop by a signal; its checkpoint is written."""
+    """A signal stopped the run, after it saved a checkpoint."""
 
     def __init__(self, signum: int):
         self.exit_code = 128 + signum  # the shell's convention

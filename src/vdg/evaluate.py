@@ -1,4 +1,4 @@
-"""Generate the test pairs' images and score them, beside rows that need no network."""
+"""Generate the images of the test pairs and score them; score reference rows without a network."""
 
 from pathlib import Path
 
@@ -23,11 +23,11 @@ from vdg.runtime import provenance, select_device, set_up
 
 BATCH = 50
 SEGMENTER = "segmenter.safetensors"
-SHOWN = 10  # pairs of the qualitative grid, evenly spaced in the test list
+SHOWN = 10  # pairs in the qualitative grid, evenly spaced in the test list
 
 
 class EvalPairs:
-    """The pairs that are scored: positions, source and target images, target masks."""
+    """The evaluation pairs: positions, source and target images, target masks."""
 
     def __init__(self, data: Path, config: dict, device: torch.device):
         split, count = config["split"], config["pairs"]
@@ -42,7 +42,7 @@ class EvalPairs:
             print(f"the data set has {len(drawn)} {split} pairs, fewer than the {count} configured")
 
     def images(self, side: int, which=slice(None)) -> np.ndarray:
-        """uint8 (N, H, W, 3): the sources (side 0) or the targets (side 1) of some pairs."""
+        """uint8 (N, H, W, 3): the sources (side 0) or targets (side 1) of the pairs `which`."""
         return self.data.images[self.positions[which, side].to(self.data.device)].cpu().numpy()
 
     def masks(self) -> np.ndarray:
@@ -54,14 +54,14 @@ class EvalPairs:
         return np.linspace(0, len(self.positions) - 1, SHOWN).astype(int)
 
     def examples(self, which: np.ndarray) -> dict[str, np.ndarray]:
-        """Source, target and the target's key points of some pairs."""
+        """Source image, target image and target key points of the pairs `which`."""
         joints = self.data.keypoints[self.positions[which, 1].to(self.data.device)].cpu().numpy()
         source, target = (self.images(side, which) for side in (0, 1))
         return {"source": source, "target": target, "keypoints": joints}
 
 
 def _start(config: dict) -> torch.device:
-    """The device to score on; refuses to start what would end for want of some weights."""
+    """The device of the scoring. Raises InputError if weights are missing, before any work."""
     classifiers.check_available(config["classifier"])
     if config["lpips"]:
         perceptual.check_available()
@@ -70,7 +70,7 @@ def _start(config: dict) -> torch.device:
 
 
 def _scorer(config: dict, data: Path, pairs: EvalPairs, references: Path, real=None) -> Scorer:
-    """The scorer that a data set's evaluation asks for. real: features of the targets, if known."""
+    """The scorer of a data set's evaluation. real: features of the targets, if already computed."""
     device = pairs.data.device
     return Scorer(
         pairs.images(1),
@@ -84,10 +84,10 @@ def _scorer(config: dict, data: Path, pairs: EvalPairs, references: Path, real=N
 
 
 def references(config: dict, data: Path, output: Path) -> None:
-    """Score the rows that need no network: real target, copy of the source, mean training image.
+    """Score the reference rows: real target, copy of the source, mean training image.
 
-    config: configs/<dataset>/references.json. Writes to `output` one JSON and one CSV per row, and
-    what the other rows need of the real targets.
+    config: configs/<dataset>/references.json. Writes one JSON and one CSV per row to `output`, and
+    the features and samples of the real targets, which the other rows use.
     """
     device = _start(config)
     pairs = EvalPairs(data, config, device)
@@ -114,7 +114,7 @@ def references(config: dict, data: Path, output: Path) -> None:
 
 
 def evaluate(config: dict, data: Path, model: Path, references: Path, output: Path) -> None:
-    """Generate the test pairs with a trained model and score them like the reference rows."""
+    """Generate the test pairs with a trained model and score them as the reference rows."""
     device = _start(config)
     generator, meta = systems.load(model, device)
     pairs = EvalPairs(data, config, device)
@@ -131,13 +131,13 @@ def evaluate(config: dict, data: Path, model: Path, references: Path, output: Pa
 
 
 def extremes(scores: np.ndarray) -> np.ndarray:
-    """Positions of the best, the median and the worst score; of equal ones the first."""
+    """Positions of the best, the median and the worst score; ties keep list order."""
     order = np.argsort(-scores, kind="stable")
     return order[[0, len(order) // 2, -1]]
 
 
 def _judge(kind: str | None, data: Path, pairs: EvalPairs, references: Path):
-    """The judge of the pose that a data set's evaluation asks for, or None."""
+    """The pose metric of a data set's evaluation, or None."""
     device, targets = pairs.data.device, pairs.positions[:, 1].to(pairs.data.device)
     if kind == "silhouettes":
         network = Segmenter().to(device, memory_format=torch.channels_last)
@@ -150,7 +150,7 @@ def _judge(kind: str | None, data: Path, pairs: EvalPairs, references: Path):
 
 
 def _silhouettes(data: Path, pictures: PairData) -> torch.Tensor:
-    """The silhouettes of a data set's pictures, in their order: bool (N, H, W)."""
+    """The silhouettes of the images, in their order: bool (N, H, W)."""
     names, silhouettes = read_silhouettes(
         data / "download" / f"silhouettes-{pictures.part}.safetensors"
     )

@@ -1,7 +1,7 @@
-"""Files that are either whole or absent, and whose bytes depend on their content alone.
+"""Atomic file writes whose bytes depend only on the content.
 
-Arrays are stored as safetensors: no pickle, memory-mapped, byte-stable (no clock, no host).
-DVC compares outputs by hash, so byte stability decides what is computed again.
+Arrays are stored as safetensors: no pickle, memory-mapped, byte-stable (no time, no host name).
+Byte stability matters because DVC compares outputs by hash to decide which stages to run again.
 """
 
 import contextlib
@@ -20,19 +20,19 @@ import safetensors.numpy
 from vdg.errors import InputError
 
 WAITING = Path(".scratch", "tmp")
-"""Where a repository's files wait until they are whole. Beside its target, what a killed process
-leaves would become part of a folder that DVC hashes."""
+"""Folder of incomplete files in a repository. Beside its target, the temporary file of a killed
+process would become part of a folder that DVC hashes."""
 DAMAGED = (ValueError, RecursionError, TypeError, AttributeError)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 @contextlib.contextmanager
 def replacing(path):
-    """Yield a temporary path; move it to `path` when the block ends without an error.
+    """Yield a temporary path; move it to `path` if the block ends without an error.
 
-    A crash, a full disk or Ctrl-C leaves the old file (or none), never a part of the new one.
-    Raises InputError when the file system refuses to write; what the block cannot read, and any
-    other error of it, stays the error that it is.
+    A crash, a full disk or Ctrl-C leaves the old file (or none), never an incomplete one.
+    Raises InputError if writing fails; other errors of the block, such as read errors, pass
+    unchanged.
     """
     path, temporary = Path(path), None
     try:
@@ -46,7 +46,7 @@ def replacing(path):
         with _writing(path, temporary):
             yield Path(temporary)
         with _writing(path):
-            os.chmod(temporary, 0o644)  # mkstemp's 0600 would keep it from a team's shared cache
+            os.chmod(temporary, 0o644)  # mkstemp's 0600 is unreadable in a team's shared cache
             _flush(temporary)
             _move(temporary, path)
     finally:
@@ -57,10 +57,10 @@ def replacing(path):
 
 @contextlib.contextmanager
 def replacing_folder(folder):
-    """Yield a new folder; it takes the place of `folder` when the block ends without an error.
+    """Yield a new folder; it replaces `folder` if the block ends without an error.
 
-    Bad input then leaves what an earlier run made. A kill between the two renames leaves that
-    aside, and the next call puts it back.
+    An error leaves the previous content unchanged. If the process is killed between the two
+    renames, the next call restores the previous content.
     """
     folder = Path(folder)
     with _writing(folder):
@@ -69,7 +69,7 @@ def replacing_folder(folder):
         new, old = (waiting.with_name(f"{waiting.name}.{end}") for end in ("new", "old"))
         if old.exists() and not folder.exists():
             _move(old, folder)
-        _remove(new, old)  # of a process that was killed
+        _remove(new, old)  # remains of a killed process
         new.mkdir()
     try:
         yield new
@@ -87,7 +87,7 @@ def _make_parent(path: Path) -> None:
 
 
 def _swap(new: Path, folder: Path, old: Path) -> None:
-    """Put `new` in the place of `folder`, which waits as `old` until that is done."""
+    """Replace `folder` by `new`; keep `folder` as `old` until that has succeeded."""
     if folder.exists():
         _move(folder, old)
     try:
@@ -100,10 +100,10 @@ def _swap(new: Path, folder: Path, old: Path) -> None:
 
 
 def _waiting(path: Path) -> Path:
-    """The start of the names under which a file or folder waits, on the same disk as `path`.
+    """Prefix of the temporary paths for a file or folder, on the same disk as `path`.
 
-    Not in WAITING: what lies outside the repository, on another disk of it, or among the
-    checkpoints, which a finished run deletes with whatever is beside them.
+    Paths outside the repository, on another disk, or in .scratch stay beside their target instead
+    of in WAITING. In .scratch, a finished run deletes its checkpoints with all files beside them.
     """
     root, folder = Path(os.environ.get("DVC_ROOT", ".")).resolve(), path.parent.resolve()
     room = root / WAITING
@@ -120,7 +120,7 @@ def _waiting(path: Path) -> Path:
 
 
 def _move(source, target) -> None:
-    """Move a file or folder in one step, also between two mounts of one disk."""
+    """Move a file or folder atomically, also between two mounts of one disk."""
     try:
         os.replace(source, target)
     except OSError as error:
@@ -139,16 +139,16 @@ def _remove(*folders: Path) -> None:
 
 
 def _flush(path) -> None:
-    """Have a file written to the disk itself, so that a full one is noticed before a rename."""
+    """Flush a file to the disk, so that a full disk raises before the rename."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
 def _writing(path, temporary: str | None = None):
-    """The OSErrors of a block that writes `path`, as InputError.
+    """Convert the OSErrors of a block that writes `path` to InputError.
 
-    temporary: the file that is written, in a block which may read others, too; their errors pass.
+    temporary: the written file, in a block that may also read other files, whose errors pass.
     """
     try:
         yield
@@ -161,12 +161,12 @@ def _writing(path, temporary: str | None = None):
 
 
 def write_bytes(path, data: bytes) -> None:
-    """Write `data` to `path`, whole or not at all."""
+    """Write `data` to `path` atomically."""
     write_all({path: data})
 
 
 def write_all(contents: dict[Path | str, bytes]) -> None:
-    """Write several files, each whole, and none of them where one cannot be written."""
+    """Write several files atomically; if one cannot be written, none is replaced."""
     with contextlib.ExitStack() as moves:
         for path, data in contents.items():
             temporary = moves.enter_context(replacing(path))
@@ -181,7 +181,7 @@ def write_json(path, value) -> None:
 
 
 def json_bytes(value) -> bytes:
-    """What `write_json` writes."""
+    """The bytes that `write_json` writes."""
     return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
@@ -200,7 +200,7 @@ def read_json(path):
 def write_arrays(path, arrays: dict[str, np.ndarray], meta: dict | None = None) -> None:
     """Write named numpy arrays and JSON-able metadata as one safetensors file."""
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    # one metadata key, because safetensors does not fix the order of several
+    # one metadata key, because safetensors does not keep the order of several
     text = json.dumps(meta or {}, sort_keys=True, separators=(",", ":"))
     with replacing(path) as temporary, _writing(path):
         try:
@@ -210,10 +210,10 @@ def write_arrays(path, arrays: dict[str, np.ndarray], meta: dict | None = None) 
 
 
 def read_arrays(path, framework: str = "np"):
-    """Read what `write_arrays` wrote.
+    """Read a file of `write_arrays`.
 
-    framework: "np" returns numpy copies; "pt" returns torch tensors that map the file, so that
-    a data set larger than memory can be indexed.
+    framework: "np" returns numpy copies; "pt" returns memory-mapped torch tensors, so that a data
+    set larger than memory can be indexed.
 
     Returns (arrays by name, metadata). Raises InputError for a missing or damaged file.
     """
@@ -222,7 +222,7 @@ def read_arrays(path, framework: str = "np"):
 
 
 def read_meta(path) -> dict:
-    """The metadata of what `write_arrays` wrote, without its arrays."""
+    """Read the metadata of a file of `write_arrays` without its arrays."""
     with _opened(path, "np") as file:
         return _meta(file)
 
@@ -236,7 +236,7 @@ def _opened(path, framework: str):
             yield file
     except PermissionError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    # TypeError, AttributeError: a data type that the framework lacks
+    # TypeError, AttributeError: a data type unknown to the framework
     except (safetensors.SafetensorError, OSError, *DAMAGED) as error:
         raise InputError(
             f"{path} is damaged ({error}): delete it and run the stage that writes it again"

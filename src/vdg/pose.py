@@ -1,7 +1,7 @@
 """Poses: 18 joints, their heat maps P and the pose mask M.
 
-Key points are (y, x) pixel coordinates, -1 where a joint was not found, in OpenPose's order.
-Lengths are given at a height of 128 pixels and scale with the height of the picture.
+Key points are (y, x) pixel coordinates in OpenPose's order, -1 for a missing joint.
+Lengths are given at a height of 128 pixels and scale with the height of the image.
 """
 
 import numpy as np
@@ -16,17 +16,17 @@ JOINTS = (
     *("left hip", "left knee", "left ankle", "right eye", "left eye", "right ear", "left ear"),
 )
 MIRRORED = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)
-"""Where each joint of a mirrored picture is found: left and right change places."""
+"""Index of each joint after mirroring the image: left and right are swapped."""
 
 TORSO = (2, 5, 8, 11)
-"""The shoulders and hips: a picture is valid for training and scoring when all four are found."""
+"""Shoulders and hips: an image is valid for training and evaluation if all four are present."""
 
 SKELETON = (
     *((1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10)),
     *((1, 11), (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17)),
 )
 MASK_PAIRS = (*SKELETON, (1, 16), (1, 17), (2, 8), (5, 11), (8, 11), (16, 17))
-"""The 23 pairs that the pose mask of PG2 and Def-GAN joins."""
+"""The 23 pairs of joints that are connected in the pose mask of PG2 and Def-GAN."""
 
 HEAT_MAP_SIGMA = 6.0
 MASK_RADIUS = 4.0
@@ -50,21 +50,21 @@ def heat_maps(
     columns = torch.arange(width, device=keypoints.device, dtype=torch.float32)[:, None]
     y, x = keypoints[:, None, :, 0], keypoints[:, None, :, 1]
     found = (y >= 0) & (x >= 0)
-    # a Gaussian of two variables is the product of two Gaussians of one
+    # a 2D Gaussian is the product of two 1D Gaussians
     along_y = torch.exp(-((rows - y) ** 2) / scale) * found
     along_x = torch.exp(-((columns - x) ** 2) / scale)
     return (along_y[:, :, None] * along_x[:, None]).permute(0, 3, 1, 2)
 
 
 def has_torso(keypoints: np.ndarray) -> np.ndarray:
-    """Whether both shoulders and both hips were found: (..., 18, 2) -> bool (...)."""
+    """Whether both shoulders and both hips are present: (..., 18, 2) -> bool (...)."""
     return (keypoints[..., list(TORSO), :] >= 0).all((-2, -1))
 
 
 def pose_mask(keypoints: np.ndarray, height: int, width: int) -> np.ndarray:
     """Pose mask M in Def-GAN's form (Siarohin et al., CVPR 2018).
 
-    A disc on every found joint and a bar between the joints of each pair, closed with a square.
+    A disc on every joint and a bar between the joints of each pair, closed with a square.
 
     keypoints: (18, 2), (y, x) in pixels, negative = missing. Returns bool (height, width).
     """
@@ -90,13 +90,13 @@ def pose_mask(keypoints: np.ndarray, height: int, width: int) -> np.ndarray:
 
 RIGHT_SHOULDER, LEFT_SHOULDER, RIGHT_HIP, LEFT_HIP = TORSO
 TURNED = 0.25
-"""Shoulders nearer than this to each other, in lengths of the torso, are those of a side view."""
+"""Maximum horizontal shoulder distance of a side view, in lengths of the torso."""
 
 
 def views(keypoints: np.ndarray) -> np.ndarray:
     """(N, 18, 2) -> (N,): "front", "side", "back", or "unknown" without a shoulder or hip.
 
-    Who faces the camera has the right shoulder on the picture's left.
+    A person who faces the camera has the right shoulder on the left of the image.
     """
     joints = keypoints.astype(float)
     across = joints[:, LEFT_SHOULDER, 1] - joints[:, RIGHT_SHOULDER, 1]
@@ -108,9 +108,9 @@ def views(keypoints: np.ndarray) -> np.ndarray:
 
 
 def pose_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(N, 18, 2) twice -> (N,): mean distance, in pixels, of the joints that both poses have.
+    """(N, 18, 2), (N, 18, 2) -> (N,): mean distance in pixels of the joints present in both poses.
 
-    nan where they have none in common.
+    nan without common joints.
     """
     both = ((a >= 0) & (b >= 0)).all(-1)
     moved = np.linalg.norm(a.astype(float) - b, axis=-1)

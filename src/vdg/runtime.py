@@ -1,4 +1,4 @@
-"""Where and how networks run: device, precision, determinism, scratch space."""
+"""Runtime of the networks: device, determinism, provenance, scratch folders."""
 
 import hashlib
 import json
@@ -16,9 +16,9 @@ from vdg.files import sha256
 
 
 def select_device(name: str) -> torch.device:
-    """The device of a parameter or an argument; `auto` is CUDA if there is one, else the CPU.
+    """The device of this name; `auto` is CUDA if available, else the CPU.
 
-    Raises InputError for a device that this machine lacks: no silent fall-back to another.
+    Raises InputError for an unavailable device; there is no silent fallback.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -35,7 +35,7 @@ def select_device(name: str) -> torch.device:
 
 
 def require_compiler() -> None:
-    """Raise InputError where torch.compile would find no C++ compiler, before it is asked for."""
+    """Raise InputError if there is no C++ compiler for torch.compile."""
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     if not shutil.which(compiler):
         raise InputError(
@@ -45,29 +45,29 @@ def require_compiler() -> None:
 
 
 def set_up(seed: int, deterministic: bool = True, threads: int | None = None) -> None:
-    """Fix every source of chance: the same seed and threads give the same bytes on one machine.
+    """Seed all random generators: equal seed and threads give equal bytes on one machine.
 
-    deterministic: False lets a GPU choose faster algorithms, whose sums come in no fixed order.
-    threads: of a CPU, whose number decides the order of sums too; None for torch's own choice.
+    deterministic: False allows faster GPU algorithms, whose summation order varies.
+    threads: number of CPU threads, which also changes the summation order; None: torch's default.
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    # the tails of heat maps are denormal numbers, on which a CPU trains a fifth slower
+    # the tails of heat maps are denormal numbers, which slow CPU training by a fifth
     torch.set_flush_denormal(True)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-    # as use_deterministic_algorithms, which imports the compiler: two seconds in every process
+    # use_deterministic_algorithms does the same but imports the compiler: 2 s in every process
     torch.set_deterministic_debug_mode("warn" if deterministic else "default")
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a slow debugging aid
     torch.backends.cudnn.benchmark = not deterministic
 
 
 def provenance(device: torch.device, config: dict, processes: int = 1) -> dict[str, str]:
-    """What a report says of the machine; no clock, path or host name, so that bytes stay stable.
+    """Device, mode and versions of a run, without time, path or host name: bytes stay stable.
 
-    config: a run's, with `precision` and `deterministic`, and `compile` if it is a training.
+    config: of a run, with `precision` and `deterministic`, and `compile` for a training.
     """
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
@@ -82,14 +82,14 @@ def provenance(device: torch.device, config: dict, processes: int = 1) -> dict[s
 
 
 def scratch_folder(settings: dict, inputs: list[Path]) -> Path:
-    """Where the checkpoints of one training run live until it is finished.
+    """Folder of the checkpoints of one unfinished training run.
 
-    The name is a hash of everything the run depends on: its settings, which hold the hashes of its
-    code, and its input files. A checkpoint of anything else is therefore never resumed. It lies
-    outside DVC's outputs (a persisted output would carry an old parameter's weights into a new
-    run), in the repository itself even when DVC runs the stage in a temporary copy of it.
+    The name is a hash of everything the run depends on: its settings, including the hashes of its
+    code, and its input files. A run therefore never resumes another run's checkpoint. The folder is
+    not a DVC output, because a persisted output would carry the weights of old settings into a new
+    run. It lies in the repository itself, even if DVC runs the stage in a temporary copy.
     """
-    # names with contents, not paths: the temporary copy of a queued run must find the same folder
+    # file names, not paths: a queued run in a temporary copy must get the same folder
     files = sorted((path.name, sha256(path)) for path in inputs)
     threads = torch.get_num_threads() if settings["device"] == "cpu" else None
     text = json.dumps([settings, threads, files, torch.__version__], sort_keys=True)

@@ -1,4 +1,4 @@
-"""The two training stages: settings and files in, a model and its losses out."""
+"""The two training stages: train a model from settings and files, write it and its losses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ from vdg.training.loop import train, write_losses
 from vdg.training.objectives import Task
 
 PREVIEW_PAIRS = 6
-WATCHED_PAIRS = 64  # of the validation identities, measured during training
+WATCHED_PAIRS = 64  # validation pairs that are scored during training
 SPLITS = ("train", "validation")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training: what it depends on and where it writes.
+    """Inputs and outputs of one training.
 
     config: configs/<dataset>/stage1-<network>.json or stage2-<variant>.json.
     data: data/<dataset>. folder: of the model and its samples. losses: a CSV.
@@ -52,14 +52,14 @@ class Run:
 
     @property
     def inputs(self) -> list[Path]:
-        """Files that the model depends on."""
+        """Input files of the training."""
         packed = {PairData.packed(self.data, split) for split in SPLITS}
         poses = [self.data / "poses" / f"{split}.safetensors" for split in SPLITS]
         return [*([self.stage1] if self.stage1 else []), *poses, *sorted(packed)]
 
 
 def train_stage1(run: Run) -> None:
-    """Train the network of a stage I."""
+    """Train a stage I."""
     with distributed.join(select_device(run.config["device"])) as device:
         set_up(run.seed, run.config["deterministic"], run.config["threads"])
         task, meta = stage1_task(run.config)
@@ -67,7 +67,7 @@ def train_stage1(run: Run) -> None:
 
 
 def train_stage2(run: Run) -> None:
-    """Refine a trained stage I."""
+    """Train a stage II on top of a trained stage I."""
     with distributed.join(select_device(run.config["device"])) as device:
         set_up(run.seed, run.config["deterministic"], run.config["threads"])
         task, meta = stage2_task(run.config, *systems.load(run.stage1, device))
@@ -75,14 +75,14 @@ def train_stage2(run: Run) -> None:
 
 
 def stage1_task(config: dict) -> tuple[Task, dict]:
-    """What stage I trains, and what its model file says of it."""
+    """Returns (task of stage I, metadata of its model file)."""
     settings, system = config["settings"], systems.find(config["system"])
     task = system.stage1_task(system.build_stage1(settings), settings)
     return task, {"system": config["system"], "stage1": settings, "stage2": None}
 
 
 def stage2_task(config: dict, stage1: nn.Module, meta: dict) -> tuple[Task, dict]:
-    """What stage II trains on top of a stage I, and what its model file says of it.
+    """Returns (task of stage II on top of a stage I, metadata of its model file).
 
     stage1, meta: as `systems.load` returns them.
     """
@@ -123,7 +123,7 @@ def _train(run: Run, task: Task, meta: dict, device: torch.device) -> None:
 
 
 def batches(data: PairData, settings: dict, seed: int) -> Callable[[int], Batch]:
-    """The batch of each step, a function of (seed, step): a resumed run sees the same ones."""
+    """A function step -> batch that depends only on (seed, step), so that runs can resume."""
     size = settings["batch_size"]
     sampler = PairSampler(data.pairs, size, seed)
 
@@ -139,7 +139,7 @@ def batches(data: PairData, settings: dict, seed: int) -> Callable[[int], Batch]
 
 @torch.no_grad()
 def validation_scores(generator: nn.Module, data: PairData) -> dict[str, float]:
-    """SSIM and mask-SSIM of some pairs of the validation identities, if there are any."""
+    """SSIM and mask-SSIM of WATCHED_PAIRS validation pairs; empty without validation pairs."""
     if not len(data.pairs):
         return {}
     batch = data.batch(torch.as_tensor(draw_pairs(data.pairs.numpy(), WATCHED_PAIRS)))

@@ -1,7 +1,7 @@
-"""The key-point and pair files that Def-GAN introduced and later systems share.
+"""The CSV formats of key points and pairs, introduced by Def-GAN and used by later systems.
 
-Key points: header `name:keypoints_y:keypoints_x`, then a name and two lists of 18 integers; rows
-and columns in pixels, -1 where a joint is missing. Pairs: header `from,to`, then two names.
+Key points: header `name:keypoints_y:keypoints_x`; then per line a name and two lists of 18
+integers, y and x in pixels, -1 for a missing joint. Pairs: header `from,to`; then two names.
 """
 
 import json
@@ -22,7 +22,7 @@ LARGEST = np.iinfo(np.int16).max
 def read_keypoints(path: Path) -> dict[str, np.ndarray]:
     """Read the key points of each image: int16, (18, 2) as (y, x), -1 = missing; in file order.
 
-    Raises InputError, with file and line, for anything but the published form.
+    Raises InputError, with file and line, for any deviation from the published format.
     """
     keypoints, lines = {}, {}
     for number, line in _rows(path, KEYPOINTS_HEADER):
@@ -45,24 +45,24 @@ def read_keypoints(path: Path) -> dict[str, np.ndarray]:
 
 
 def write_keypoints(path: Path, names: Iterable[str], keypoints: Iterable[np.ndarray]) -> None:
-    """Write key points, each (18, 2) as (y, x), in the form that `read_keypoints` reads."""
+    """Write key points, each (18, 2) as (y, x), in the format of `read_keypoints`."""
     write_bytes(path, keypoints_csv(names, keypoints))
 
 
 def keypoints_csv(names: Iterable[str], keypoints: Iterable[np.ndarray]) -> bytes:
-    """What `write_keypoints` writes."""
+    """The bytes that `write_keypoints` writes."""
     rows = [KEYPOINTS_HEADER]
     for name, joints in zip(names, keypoints, strict=True):
         y, x = np.asarray(joints).T.tolist()
         rows.append(f"{name}: {y}: {x}")
-    # names of files may be of any bytes
+    # file names may contain arbitrary bytes
     return ("\n".join(rows) + "\n").encode("utf-8", "surrogateescape")
 
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:
     """Read the (source, target) names of each pair, in file order.
 
-    Raises InputError, with file and line, for anything but the published form.
+    Raises InputError, with file and line, for any deviation from the published format.
     """
     pairs = []
     for number, line in _rows(path, PAIRS_HEADER):
@@ -76,9 +76,9 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
 
 
 def check_names(names: Iterable[str], known: Collection[str], what: str) -> None:
-    """Raise InputError where `names` has some that are not `known`; `what` says whose they are.
+    """Raise InputError if some of `names` are not in `known`.
 
-    known: a set or dict, as each name is looked up.
+    known: a set or dict, because each name is looked up. what: prefix of the error message.
     """
     unknown = [name for name in dict.fromkeys(names) if name not in known]
     if unknown:
@@ -87,7 +87,7 @@ def check_names(names: Iterable[str], known: Collection[str], what: str) -> None
 
 
 def _rows(path, header):
-    """Yield the number and the text of each line after the header."""
+    """Yield (line number, text) of each line after the header."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -114,7 +114,7 @@ def _joints(text, where):
     if len(values) != JOINTS:
         raise InputError(f"{where}: expected {JOINTS} integers, found {len(values)} values")
     for value in values:
-        if type(value) is not int or not -1 <= value <= LARGEST:  # bool is an int, too
+        if type(value) is not int or not -1 <= value <= LARGEST:  # isinstance would accept bool
             found = json.dumps(value)[:60]
             raise InputError(f"{where}: expected pixels or -1 for missing, found {found}")
     return values

@@ -1,4 +1,4 @@
-"""Data sets as their authors ship them: a zip file or an extracted folder, read in place."""
+"""Read data sets in place from their distributed zip file or extracted folder."""
 
 import io
 import lzma
@@ -18,20 +18,20 @@ from vdg import files
 from vdg.data.decoding import opened, upright
 from vdg.errors import InputError
 
-TIMEOUT = 60  # seconds without a byte after which a download counts as broken
+TIMEOUT = 60  # seconds without a byte after which a download fails
 UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile)
 UNREADABLE += (zlib.error, lzma.LZMAError)
-LARGEST_MEMBER = 1 << 26  # bytes: an image of a data set takes some thousand
+LARGEST_MEMBER = 1 << 26  # bytes; images of the data sets have a few thousand
 
 
 def locate(path: Path, *, url: str | None, sha256: str | None, help: str) -> Path:
-    """Return `path`, a local archive or extracted folder, after downloading it where needed.
+    """Return `path`, a local archive or extracted folder; download it if it is missing.
 
-    url: where to download the archive from if `path` does not exist; requires `sha256`.
+    url: download address of the archive, used if `path` does not exist; requires `sha256`.
     sha256: expected hash of the archive in hexadecimal; a folder is not checked.
-    help: how to get the data set by hand; "{path}" in it stands for `path`.
+    help: instructions to get the data set manually; "{path}" is replaced by `path`.
 
-    Raises InputError for another hash, a download that does not finish, or nothing to return.
+    Raises InputError for a wrong hash, a failed download, or a missing path without `url`.
     """
     path = Path(path)
     if path.is_dir():
@@ -65,7 +65,7 @@ def _verify(path, expected, remedy):
 
 
 def _download(url, part):
-    """Download `url` to `part`, going on from the bytes that are there."""
+    """Download `url` to the partial file `part`, resuming after its bytes."""
     furthest = _size(part)
     while True:
         try:
@@ -77,7 +77,7 @@ def _download(url, part):
             requests.Timeout,
             requests.exceptions.ChunkedEncodingError,
         ) as error:
-            if _size(part) <= furthest:  # a break that brought nothing new: give up
+            if _size(part) <= furthest:  # no progress since the last attempt: give up
                 raise InputError(
                     f"{url} broke off after {_size(part)} bytes ({error}); run again to resume"
                 ) from error
@@ -87,23 +87,23 @@ def _download(url, part):
 
 
 def _receive(url, part, start=None):
-    """Make one request for what `part` lacks and append what arrives.
+    """Request the missing bytes of the partial file `part` once and append the response.
 
-    start: ask for the file from this byte on; without it, from the end of `part`.
+    start: first byte to request; None for the size of `part`.
     """
     start = _size(part) if start is None else start
-    headers = {"Accept-Encoding": "identity"}  # bytes on the wire are bytes of the file
+    headers = {"Accept-Encoding": "identity"}  # no compression, so that byte ranges match the file
     if start:
         headers["Range"] = f"bytes={start}-"
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         sent = response.headers.get("Content-Range", "")
-        if response.status_code == 416 and start:  # nothing beyond `start`
+        if response.status_code == 416 and start:  # the file has no bytes beyond `start`
             if sent.endswith(f"/{start}"):
                 return
-            return _receive(url, part, 0)  # longer than the file: not ours
+            return _receive(url, part, 0)  # `part` is longer than the file: start again
         response.raise_for_status()
         resumed = response.status_code == 206 and sent.startswith(f"bytes {start}-")
-        start = start if resumed else 0  # a server without Range sends all of it again
+        start = start if resumed else 0  # a server without Range support sends the whole file
         length = response.headers.get("Content-Length", "")
         total = start + int(length) if re.fullmatch("[0-9]{1,18}", length) else None
         bar = tqdm(
@@ -119,12 +119,12 @@ def _size(path):
 
 
 class Archive:
-    """The files of a zip archive or of an extracted folder; nothing is extracted to disk.
+    """The files of a zip archive or an extracted folder, read without extracting to disk.
 
-    members: relative names with forward slashes, sorted; without what operating systems add.
+    members: relative names with forward slashes, sorted; operating systems' own files are skipped.
 
-    Raises InputError for what is neither a folder nor a whole zip file, for encrypted archives,
-    for names that occur twice and for names that point outside of the archive.
+    Raises InputError if the path is neither a folder nor a complete zip file, for encrypted
+    archives, for duplicate names and for names that point outside the archive.
     """
 
     def __init__(self, root: Path):
@@ -152,9 +152,9 @@ class Archive:
             self._zip.close()
 
     def _relative(self, path):
-        if path.is_symlink() and path.is_dir():  # linked files are welcome, loops are not
+        if path.is_symlink() and path.is_dir():  # may be a loop; linked files are fine
             raise InputError(f"{path} is a link to a folder: put the folder itself there")
-        if not path.is_file():  # a pipe would be waited for without end
+        if not path.is_file():  # reading a pipe would block forever
             raise InputError(f"{path} is no file: remove it")
         return path.relative_to(self.root).as_posix()
 
@@ -170,7 +170,7 @@ class Archive:
                 " the data set's authors give and set the path to the folder"
             )
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            # zipfile unpacks the others at once, whatever they grow to
+            # zipfile decompresses other methods at once, without a limit on the size
             raise InputError(
                 f"{self.root}: {name} is not deflated but compressed by method"
                 f" {info.compress_type}: unpack the archive and set the path to the folder"
@@ -178,14 +178,14 @@ class Archive:
         return name
 
     def found(self) -> str:
-        """Describe the contents in a few words, for error messages."""
+        """A short summary of the contents, for error messages."""
         folders = sorted({name.rpartition("/")[0] or name for name in self.members})
         return ", ".join(folders[:3]) + (", ..." if folders[3:] else "") or "nothing"
 
     def image(self, member: str, height: int, width: int) -> np.ndarray:
-        """Decode a JPEG or PNG, upright (EXIF): uint8, (height, width, 3), RGB.
+        """Decode a JPEG or PNG and apply its EXIF orientation: uint8, (height, width, 3), RGB.
 
-        Raises InputError where it cannot be read or decoded, or has another mode or size.
+        Raises InputError if it cannot be read or decoded, or has another mode or size.
         """
         where = f"{self.root}: {member}"
         with opened(io.BytesIO(self._read(member)), where, ("JPEG", "PNG")) as picture:
@@ -198,7 +198,7 @@ class Archive:
             return np.asarray(turned)
 
     def _read(self, member):
-        """The bytes of a member; a few kilobytes may unpack to gigabytes, which are refused."""
+        """The bytes of a member. Raises InputError above LARGEST_MEMBER, against zip bombs."""
         where = f"{self.root}: {member}"
         try:
             with self._zip.open(member) if self._zip else open(self.root / member, "rb") as file:
@@ -210,7 +210,7 @@ class Archive:
         return data
 
     def images(self, members: Sequence[str], height: int, width: int, what: str) -> np.ndarray:
-        """Decode `members` behind a progress bar named `what`: uint8, (N, height, width, 3)."""
+        """Decode `members`, with a progress bar named `what`: uint8, (N, height, width, 3)."""
         images = np.empty((len(members), height, width, 3), np.uint8)
         for index, member in enumerate(tqdm(members, desc=what, unit="image", disable=None)):
             images[index] = self.image(member, height, width)

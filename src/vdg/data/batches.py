@@ -1,4 +1,4 @@
-"""From packed images and key points to the batches of a training, on the device that runs it."""
+"""Batches of image pairs and key points, built from packed files on the training device."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +29,9 @@ class Batch:
 
 
 class PairData:
-    """Images, key points and masks of one split, kept on `device` as bytes.
+    """Images, key points and masks of one split, stored on `device` as uint8, int16 and bool.
 
-    Bytes become floats batch by batch, on the device.
+    The conversion to float happens per batch, on the device.
     """
 
     def __init__(self, images: ImageSet, poses: PoseSet, device: torch.device | str = "cpu"):
@@ -49,12 +49,12 @@ class PairData:
 
     @staticmethod
     def packed(data: Path, split: str) -> Path:
-        """The packed images that a split points into."""
+        """The path of the packed images that a split refers to."""
         part = PoseSet.part_of(data / "poses" / f"{split}.safetensors")
         return data / "download" / f"{part}.safetensors"
 
     def batch(self, pairs: Tensor, flip: Tensor | None = None) -> Batch:
-        """pairs: (B, 2) positions of source and target; flip: bool (B,), pairs to mirror."""
+        """pairs: (B, 2), positions of source and target; flip: bool (B,), pairs to mirror."""
         pairs = pairs.to(self.device)
         I_a, K_a, _ = self._view(pairs[:, 0], flip)
         I_b, K_b, M_b = self._view(pairs[:, 1], flip)
@@ -84,11 +84,11 @@ def load_pairs(data: Path, split: str, device) -> PairData:
 
 def from_uint8(images: Tensor) -> Tensor:
     """uint8 (B, H, W, 3) -> (B, 3, H, W) in [-1, 1], channels last in memory."""
-    # (B, H, W, C) seen as (B, C, H, W) is laid out channels last already
+    # a permuted (B, H, W, C) tensor is channels last already
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
-    """(B, 3, H, W) in [-1, 1] -> uint8 (B, H, W, 3), rounded to the nearest."""
+    """(B, 3, H, W) in [-1, 1] -> uint8 (B, H, W, 3), rounded to the nearest value."""
     pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

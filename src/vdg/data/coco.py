@@ -1,22 +1,22 @@
-"""COCO's 17 joints, which estimators find, as OpenPose's 18, which this project works with.
+"""Convert COCO's 17 joints, the output of our estimators, to OpenPose's 18.
 
-The published key points come from OpenPose; another estimator finds other joints, so that results
-on its key points are near, not equal to, results on the published ones.
+The published key points come from OpenPose. Another estimator detects slightly different joints, so
+results on its key points are close to, but not equal to, results on the published ones.
 """
 
 import numpy as np
 
 # COCO's index of each OpenPose joint (nose, neck, right arm, left arm, right leg, left leg, eyes,
-# ears; right before left). The neck, which COCO lacks, is filled in afterwards.
+# ears; right before left). COCO has no neck; it is computed from the shoulders.
 LEFT_SHOULDER, RIGHT_SHOULDER, NECK = 5, 6, 1
 OPENPOSE = [0, 0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
 
 
 def coco_to_openpose(keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Turn COCO's 17 joints into OpenPose's 18, with the neck in the middle of the shoulders.
+    """Convert COCO's 17 joints to OpenPose's 18, with the neck midway between the shoulders.
 
     keypoints: float, (N, 17, 2) as (x, y) in pixels, where pixel i spans [i, i + 1).
-    visible: bool, (N, 17); the neck is missing when a shoulder is.
+    visible: bool, (N, 17); the neck is missing if a shoulder is.
 
     Returns int16, (N, 18, 2) as (y, x), -1 = missing.
     """

@@ -1,4 +1,4 @@
-"""Image files that anybody may have made: few formats, bounded memory, one kind of error."""
+"""Decode untrusted image files: few formats, bounded memory, one exception type."""
 
 import contextlib
 import warnings
@@ -11,14 +11,14 @@ from PIL import Image, ImageOps
 from vdg.errors import InputError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-MAX_PIXELS = 50_000_000  # decoding takes three bytes of each, every conversion as much again
+MAX_PIXELS = 50_000_000  # decoding and every conversion take 3 bytes per pixel each
 
-# what is too large is refused here, in one line
+# `opened` raises an InputError instead
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a file to read. Raises InputError where that fails."""
+    """Open a file for reading in binary mode. Raises InputError on failure."""
     try:
         return open(path, "rb")
     except OSError as error:
@@ -27,12 +27,12 @@ def open_file(path: Path) -> BinaryIO:
 
 @contextlib.contextmanager
 def opened(file: BinaryIO, where: str, formats: tuple[str, ...] = FORMATS):
-    """Yield an image whose header has been read and whose pixels have not.
+    """Yield an image after reading its header but not its pixels.
 
-    where: what messages call it. formats: names that Pillow gives them.
+    where: name in error messages. formats: Pillow's names of the accepted formats.
 
-    Raises InputError for another format, for more than MAX_PIXELS, and for anything in the block
-    that fails.
+    Raises InputError for another format, for more than MAX_PIXELS, and for any exception in the
+    block.
     """
     try:
         with Image.open(file, formats=formats) as image:
@@ -43,7 +43,7 @@ def opened(file: BinaryIO, where: str, formats: tuple[str, ...] = FORMATS):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(where) from error
-    except Exception as error:  # Pillow has no one exception for a damaged file
+    except Exception as error:  # Pillow has no common exception for damaged files
         reason = str(error).split(" <")[0]  # without a memory address
         raise InputError(
             f"{where}: cannot read image: unsupported or corrupt file ({reason}); supported: "
@@ -58,9 +58,9 @@ def _too_large(where: str) -> InputError:
 
 
 def upright(image: Image.Image, where: str) -> Image.Image:
-    """The image as its EXIF orientation says, with 8 bits per channel.
+    """Apply the EXIF orientation and convert a 16-bit PNG to 8 bits per channel.
 
-    Raises InputError where 16 or 32 bits are used, except in a PNG, whose format fixes their range.
+    Raises InputError for other images of 16 or 32 bits, whose value range is unknown.
     """
     turned = ImageOps.exif_transpose(image)
     if image.mode == "I;16" and image.format == "PNG":

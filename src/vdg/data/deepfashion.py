@@ -1,4 +1,4 @@
-"""DeepFashion In-shop Clothes Retrieval (Liu et al., CVPR 2016), the pictures of img.zip."""
+"""Reader of DeepFashion In-shop Clothes Retrieval (Liu et al., CVPR 2016): images of img.zip."""
 
 import re
 from pathlib import Path
@@ -17,10 +17,10 @@ MEMBER = re.compile(r"(?:.*/)?(MEN|WOMEN)/(\w+)/id_(\d+)/(\d+)_(\d)_(\w+\.(?:jpg
 
 
 def flat_name(member: str) -> str | None:
-    """Return the name that published annotations give to an image of the archive.
+    """The name of an archive member in the published annotations.
 
     img/MEN/Jackets_Vests/id_00000653/04_1_front.jpg becomes
-    fashionMENJackets_Vestsid0000065304_1front.jpg; None for a file of another form.
+    fashionMENJackets_Vestsid0000065304_1front.jpg; None for a path of another form.
     """
     match = MEMBER.fullmatch(member)
     return "fashion{}{}id{}{}_{}{}".format(*match.groups()) if match else None
@@ -29,14 +29,14 @@ def flat_name(member: str) -> str | None:
 def read(
     root: Path, *, height: int, width: int, names: dict[str, list[str]] | None = None
 ) -> dict[str, ImageSet]:
-    """Read the parts that `names` lists, sorted by name; identities are outfits.
+    """Read the splits in `names`, each sorted by image name; identities are outfits.
 
     root: the folder img, a folder above it, or a zip archive without a password.
-    height, width: expected size of each picture, in pixels (256, 256).
-    names: of each part, the flat names of its images, as its annotation file lists them.
+    height, width: expected size of each image, in pixels (256, 256).
+    names: flat image names of each split, from its annotation file.
 
     Raises InputError for a damaged archive, missing annotations, names without an image, and
-    pictures of another form.
+    images of another mode or size.
     """
     if not names:
         raise InputError(

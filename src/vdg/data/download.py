@@ -1,4 +1,4 @@
-"""From a data set as it ships to packed files: whatever enters the pipeline enters here."""
+"""Convert a data set from its distributed form to packed files, the pipeline's only input."""
 
 import os
 import sys
@@ -13,20 +13,20 @@ from vdg.files import write_bytes
 
 
 def fetch(reader, config: dict, output: Path) -> None:
-    """Read a data set and write to `output` what later stages need of it.
+    """Read a data set and write it to `output` in the form that later stages read.
 
     reader: module of vdg.data with HELP and `read(root, *, height, width, names)`.
     config: the resolved configs/<dataset>/download.json.
 
-    Writes <part>.safetensors (an ImageSet) for each part, "train" and perhaps "test", and
-    annotation-<part>.csv and pairs-test.csv where the data set has them. Everything is validated
-    before anything is written.
+    For each official split, "train" and optionally "test", writes <split>.safetensors (an ImageSet)
+    and, if the data set has them, annotation-<split>.csv and pairs-test.csv. All inputs are
+    validated before the first file is written.
     """
     source, size = dict(config["source"]), {k: config[k] for k in ("height", "width")}
     if reader is synthetic:
         source = _render(source, config["height"], output)
         reader = market1501
-    # first, because its error says what the data set is and where to get it
+    # first, because its error explains how to get the data set
     archive = locate(
         _rooted(source["archive"]), url=source["url"], sha256=source["sha256"], help=reader.HELP
     )
@@ -50,7 +50,7 @@ def fetch(reader, config: dict, output: Path) -> None:
 
 
 def _check_pairs(path: Path, images: ImageSet) -> None:
-    """Raise InputError for a pair of unknown pictures, or of two people; say what is repeated."""
+    """Raise InputError for a pair with an unknown image or two identities; report duplicates."""
     pairs = read_pairs(path)
     identity = dict(zip(images.names, images.identities, strict=True))
     check_names((name for pair in pairs for name in pair), identity, f"{path}")
@@ -60,12 +60,12 @@ def _check_pairs(path: Path, images: ImageSet) -> None:
                 f"{path}, line {number}: {source} is of {identity[source]}, {target} of "
                 f"{identity[target]}: a pair shows one identity; remove it"
             )
-    if repeated := len(pairs) - len(set(pairs)):  # DeepFashion's published list has some
+    if repeated := len(pairs) - len(set(pairs)):  # DeepFashion's published list has duplicates
         print(f"{path}: {repeated} pairs repeat others and count once more", file=sys.stderr)
 
 
 def _render(source: dict, height: int, output: Path) -> dict:
-    """Render the embedded data set into an archive like Market-1501's; return its whereabouts."""
+    """Render the embedded data set as an archive in Market-1501's layout; return its `source`."""
     del source["reader"]
     synthetic.write_archive(output, height=height, **source)
     folder = output.absolute()
@@ -76,7 +76,7 @@ def _render(source: dict, height: int, output: Path) -> dict:
 
 
 def _rooted(path: str) -> Path:
-    """Paths in params.yaml start at the repository, also in DVC's temporary copies of it."""
+    """Resolve a path of params.yaml against the repository, also in DVC's temporary copies."""
     return Path(os.environ.get("DVC_ROOT", "."), path)
 
 

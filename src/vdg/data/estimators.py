@@ -1,6 +1,6 @@
-"""Which estimator finds key points: MoveNet, which `make estimator` fetches, or Keypoint R-CNN.
+"""Select the key-point estimator: MoveNet, installed by `make estimator`, or Keypoint R-CNN.
 
-Nothing is downloaded here.
+This module downloads nothing.
 """
 
 import functools
@@ -13,15 +13,15 @@ from vdg.errors import InputError
 
 
 def available() -> bool:
-    """Whether the weights of an estimator are on this machine."""
+    """Whether the weights of at least one estimator are installed."""
     return _has(movenet_weights) or _has(keypoint_rcnn)
 
 
 def load(height: int, width: int, device="cpu") -> Callable[..., np.ndarray]:
-    """The estimator of crops of one size: MoveNet, or Keypoint R-CNN where only that is here.
+    """The estimator of crops of one size: MoveNet, or Keypoint R-CNN if only that is installed.
 
-    Returns a function of images, uint8 (N, H, W, 3), RGB, that returns the key points of one person
-    in each: int16 (N, 18, 2), (y, x), -1 = missing. Raises InputError where no weights are.
+    Returns a function from images, uint8 (N, H, W, 3), RGB, to the key points of one person per
+    image, int16 (N, 18, 2), (y, x), -1 = missing. Raises InputError if no weights are installed.
     """
     _require_one()
     if _has(movenet_weights):
@@ -32,11 +32,11 @@ def load(height: int, width: int, device="cpu") -> Callable[..., np.ndarray]:
 
 
 def people(image, device="cpu") -> np.ndarray:
-    """Key points of everybody in a picture, uint8 (H, W, 3), RGB, the most certain person first.
+    """Key points of all people in an image, uint8 (H, W, 3), RGB, in order of falling confidence.
 
-    By Keypoint R-CNN where its weights are, because it tells people apart better; else by MoveNet.
+    Uses Keypoint R-CNN if installed, because it separates people better; otherwise MoveNet.
 
-    Returns int16 (K, 18, 2), (y, x), -1 = missing. Raises InputError where no weights are.
+    Returns int16 (K, 18, 2), (y, x), -1 = missing. Raises InputError if no weights are installed.
     """
     _require_one()
     estimator = keypoint_rcnn if _has(keypoint_rcnn) else movenet_joints

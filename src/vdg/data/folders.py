@@ -1,4 +1,4 @@
-"""Folders of finished pictures, of any system, to be scored as ours are."""
+"""Read folders of generated images of any system, to score them with the same metrics."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from vdg.pose import pose_mask
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 Pictures = dict[str, np.ndarray]
-"""Pictures by file name without its suffix, in the order of the names: uint8 (H, W, 3) each."""
+"""Images by file name without suffix, sorted by name: uint8 (H, W, 3) each."""
 
 
 def read_folder(folder: Path, mode: str = "RGB") -> Pictures:
     """Read the JPEG and PNG files of a folder. mode: "RGB", or "L" for masks (H, W).
 
-    Raises InputError for a folder without pictures, a file that does not decode or has an alpha
-    channel, and two files of one name.
+    Raises InputError for a folder without images, a file that does not decode or has an alpha
+    channel, and two files of equal stem.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -42,7 +42,7 @@ def _read(file: Path, mode: str) -> np.ndarray:
 
 
 def split_strips(strips: Pictures, where: str) -> tuple[Pictures, Pictures]:
-    """Cut strips of source, target and generated picture, side by side. Returns the last two."""
+    """Split strips of source | target | generated image. Returns (generated, targets)."""
     generated, targets = {}, {}
     for name, strip in strips.items():
         if strip.shape[1] % 3:
@@ -54,9 +54,9 @@ def split_strips(strips: Pictures, where: str) -> tuple[Pictures, Pictures]:
 
 
 def stack(generated: Pictures, targets: Pictures) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Pair pictures by name. Returns names, generated and target pictures (N, H, W, 3).
+    """Match images by name. Returns names, generated and target images (N, H, W, 3).
 
-    Raises InputError that names what has no partner or another size.
+    Raises InputError for images without a partner or of another size.
     """
     require_same_names(generated, targets, "generated", "target")
     size = next(iter(targets.values())).shape
@@ -73,7 +73,7 @@ def stack(generated: Pictures, targets: Pictures) -> tuple[list[str], np.ndarray
 
 
 def require_same_names(one: Pictures, other: Pictures, first: str, second: str) -> None:
-    """Raise InputError with the names that only one side has."""
+    """Raise InputError if some names occur on one side only."""
     for here, there, kind, partner in ((one, other, first, second), (other, one, second, first)):
         lonely = [name for name in here if name not in there]
         if lonely:
@@ -85,7 +85,7 @@ def require_same_names(one: Pictures, other: Pictures, first: str, second: str) 
 
 
 def read_masks(folder: Path, targets: Pictures) -> np.ndarray:
-    """Masks of the targets from pictures of the same names: bool (N, H, W), body above 127."""
+    """Masks of the targets from images of equal names: bool (N, H, W), body above 127."""
     masks = read_folder(folder, "L")
     require_same_names(masks, targets, "mask", "target")
     for name, target in targets.items():
@@ -99,8 +99,8 @@ def read_masks(folder: Path, targets: Pictures) -> np.ndarray:
 def draw_masks(keypoints: Path, targets: Pictures) -> np.ndarray:
     """Pose masks M_b of the targets, (N, H, W), from a CSV of key points.
 
-    A picture's row is the one whose name its own file name contains, the last one where it
-    contains several: peers name their files SOURCE___TARGET.
+    A target uses the row whose name occurs in its file name. If several occur, the last one is
+    used, because other systems name their files SOURCE___TARGET.
     """
     rows = {Path(name).stem: joints for name, joints in read_keypoints(keypoints).items()}
     masks = []

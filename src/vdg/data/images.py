@@ -1,4 +1,4 @@
-"""The packed form that every data set takes: names, identities and pixels in one file."""
+"""The packed format of all data sets: names, identities and pixels in one file."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,10 @@ from vdg.files import read_arrays, write_arrays
 
 @dataclass
 class ImageSet:
-    """One part ("train" or "test") of a data set.
+    """One official split ("train" or "test") of a data set.
 
     names: file names, unique, in the data set's own order.
-    identities: of each image, the person (Market-1501) or outfit (DeepFashion) that it shows; ""
-        for an image to leave out.
+    identities: person (Market-1501) or outfit (DeepFashion) of each image; "" excludes the image.
     images: uint8, (N, H, W, 3), RGB; a torch tensor when loaded with framework "pt".
     """
 

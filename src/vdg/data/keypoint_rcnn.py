@@ -1,4 +1,4 @@
-"""Key points of images with torchvision's Keypoint R-CNN, which tells people apart."""
+"""Key-point estimation with torchvision's Keypoint R-CNN, which separates people."""
 
 import functools
 from pathlib import Path
@@ -11,27 +11,27 @@ from vdg.data.coco import coco_to_openpose
 from vdg.errors import InputError
 from vdg.files import sha256
 
-WEIGHTS = "keypointrcnn_resnet50_fpn_coco-fc266e95.pth"  # its hash begins as the name ends
-# A crop shows a person by construction: detections above even odds are enough.
+WEIGHTS = "keypointrcnn_resnet50_fpn_coco-fc266e95.pth"  # ends in the first digits of its SHA-256
+# A crop contains a person by construction, so a probability above 0.5 is enough.
 PERSON_SCORE = 0.5
-# Scores of key points are logits of the heat map's peak; Detectron draws those above 2.
+# A key point's score is the logit of its heat map's peak; Detectron draws key points above 2.
 KEYPOINT_SCORE = 2.0
-# COCO's persons are larger than re-identification crops: 128 px become 512, 256 px too.
+# People in COCO are larger than in re-identification crops: 128 and 256 px are resized to 512.
 NETWORK_HEIGHT = 512
-CROWD = 20  # people that are looked for in a photograph
+CROWD = 20  # maximum number of people detected in a photograph
 
 
 def weights_file() -> Path:
-    """Where torch hub keeps the weights."""
+    """Path of the weights in torch hub's cache."""
     return Path(torch.hub.get_dir(), "checkpoints", WEIGHTS)
 
 
 def load_network(height: int, width: int, device="cpu", people: int = 1) -> torch.nn.Module:
-    """Build the network for pictures of one size, with torchvision's COCO weights.
+    """Build the network for images of one size, with torchvision's COCO weights.
 
-    people: how many of them it finds in a picture at most.
+    people: maximum number of detections per image.
 
-    Raises InputError where torch hub's folder does not hold the weights, whole.
+    Raises InputError if the weights are missing or damaged.
     """
     return build_network(height, width, _weights(), people).to(device).eval()
 
@@ -39,7 +39,7 @@ def load_network(height: int, width: int, device="cpu", people: int = 1) -> torc
 def build_network(
     height: int, width: int, weights: dict | None = None, people: int = 1
 ) -> torch.nn.Module:
-    """Build torchvision's keypointrcnn_resnet50_fpn, which enlarges its input to 512 px height."""
+    """Build torchvision's keypointrcnn_resnet50_fpn, resizing its input to a height of 512 px."""
     from torchvision.models.detection import KeypointRCNN  # takes two seconds to import
     from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
     from torchvision.ops import FrozenBatchNorm2d
@@ -51,7 +51,7 @@ def build_network(
         num_classes=2,
         min_size=round(min(height, width) * scale),
         max_size=round(max(height, width) * scale),
-        box_detections_per_img=people,  # those with the highest scores
+        box_detections_per_img=people,  # the highest scores
     )
     if weights is not None:
         network.load_state_dict(weights)
@@ -70,13 +70,15 @@ def _weights() -> dict:
 
 @torch.inference_mode()
 def estimate(images, device="cpu", network=None, batch: int = 16) -> np.ndarray:
-    """Estimate the key points of the most certain person in each picture.
+    """Estimate the key points of the person with the highest score in each image.
 
     images: uint8, (N, H, W, 3), RGB; array or tensor.
-    network: takes a list of float (3, H, W) in [0, 1] and returns a dict of boxes' "scores" (D,),
-        "keypoints" (D, 17, 3) and "keypoints_scores" (D, 17) for each; default `load_network`.
+    network: takes a list of float (3, H, W) in [0, 1]; returns for each a dict of the boxes'
+        "scores" (D,), "keypoints" (D, 17, 3) and "keypoints_scores" (D, 17). Default:
+        `load_network`.
 
-    Returns int16, (N, 18, 2) as (y, x) in OpenPose order; -1 = missing; all -1 without a person.
+    Returns int16, (N, 18, 2) as (y, x) in OpenPose order; -1 = missing; all -1 if nobody is
+    detected.
     """
     _, height, width, _ = images.shape
     network = load_network(height, width, device) if network is None else network
@@ -92,7 +94,7 @@ def estimate(images, device="cpu", network=None, batch: int = 16) -> np.ndarray:
 
 @torch.inference_mode()
 def people(image, device="cpu", network=None) -> np.ndarray:
-    """Estimate the key points of everybody in a picture, the most certain person first.
+    """Estimate the key points of all people in an image, in order of falling score.
 
     image: uint8, (H, W, 3), RGB. network: as for `estimate`.
 
@@ -102,14 +104,14 @@ def people(image, device="cpu", network=None) -> np.ndarray:
     height, width, _ = pixels.shape
     network = load_network(height, width, device, CROWD) if network is None else network
     found = _joints(network([pixels.to(device).permute(2, 0, 1).float() / 255])[0], height, width)
-    return found[(found >= 0).any((1, 2))]  # a person without any joint is a shadow
+    return found[(found >= 0).any((1, 2))]  # drop detections without any joint
 
 
 def _joints(detected: dict, height: int, width: int) -> np.ndarray:
-    """(K, 18, 2): the people of one picture of whom the network is sure enough."""
+    """(K, 18, 2): the people detected in one image with at least PERSON_SCORE."""
     order = detected["scores"].argsort(descending=True, stable=True)
     order = order[detected["scores"][order] >= PERSON_SCORE]
     joints = detected["keypoints"][order, :, :2].cpu().double().numpy()
     visible = (detected["keypoints_scores"][order] >= KEYPOINT_SCORE).cpu().numpy()
-    # the network may place a joint on, or just beyond, the far edge
+    # the network may place a joint on the far edge or slightly beyond
     return coco_to_openpose(np.clip(joints, 0, [width - 1, height - 1]), visible)

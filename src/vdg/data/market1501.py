@@ -1,4 +1,4 @@
-"""Market-1501 in its official layout (Zheng et al., ICCV 2015)."""
+"""Reader of Market-1501 in its official layout (Zheng et al., ICCV 2015)."""
 
 import re
 from pathlib import Path
@@ -21,13 +21,13 @@ NAME = re.compile(r"(-1|\d{4,})_c\d+s\d+_\d+_\d+(\.jpg|\.jpeg|\.png)+")
 def read(
     root: Path, *, height: int, width: int, names: dict[str, list[str]] | None = None
 ) -> dict[str, ImageSet]:
-    """Read the parts "train" and, where present, "test", sorted by name.
+    """Read the splits "train" and, if present, "test", each sorted by image name.
 
-    root: the zip archive or the extracted folder, or the folder above it.
-    height, width: expected size of each picture, in pixels (128, 64).
-    names: ignored, because the layout fixes the split.
+    root: the zip archive, the extracted folder, or the folder above it.
+    height, width: expected size of each image, in pixels (128, 64).
+    names: ignored, because the layout defines the split.
 
-    Raises InputError for a damaged archive, a missing training part, and names or pictures of
+    Raises InputError for a damaged archive, a missing training split, and names or images of
     another form.
     """
     parts = {"train": {}, "test": {}}
@@ -52,7 +52,7 @@ def read(
 
 
 def identity_of(name: str) -> str:
-    """What stands before the first underscore; "" for false detections and distractors."""
+    """The name up to the first underscore; "" for false detections and distractors."""
     number = name.split("_")[0]
     return "" if number in JUNK else number
 

@@ -1,8 +1,8 @@
-"""MoveNet Thunder: a network that finds the 17 joints of the person in the middle of an image.
+"""MoveNet Thunder: estimates the 17 COCO joints of the person nearest to the image centre.
 
-A MobileNetV2 of width 1.75 (Sandler et al., CVPR 2018), a feature pyramid and four heads on a grid
-of 64 x 64 cells, in the manner of CenterNet (Zhou et al., 2019). Google published it in 2021 under
-the Apache license 2.0 (tfhub.dev/google/movenet/singlepose/thunder/4).
+The network is a MobileNetV2 of width 1.75 (Sandler et al., CVPR 2018) with a feature pyramid and
+four heads on a grid of 64 x 64 cells, as in CenterNet (Zhou et al., 2019). Google published it in
+2021 under the Apache license 2.0 (tfhub.dev/google/movenet/singlepose/thunder/4).
 """
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 SIZE = 256  # height and width of the input
 GRID = 64  # height and width of the heads' maps
 STEM = 56
-# of each block: output channels, stride; the pyramid takes the outputs of blocks 9, 5 and 2
+# (output channels, stride) of each block; the pyramid uses the outputs of blocks 9, 5 and 2
 BLOCKS = [(32, 1), (40, 2), (40, 1), (56, 2), (56, 1), (56, 1), (112, 2), *3 * [(112, 1)]]
 BLOCKS += [*3 * [(168, 1)], (280, 2), *2 * [(280, 1)], (560, 1)]
 TAPS = (9, 5, 2)
@@ -20,13 +20,13 @@ LAST = 1280
 PYRAMID = [64, 32, 24, 24]
 HEADS = {"center": 1, "regress": 34, "heatmap": 17, "offset": 34}
 HEAD_WIDTH = 96
-NEARNESS = 1.8  # cells; added to a distance before a score is divided by it
+NEARNESS = 1.8  # cells; scores are divided by (distance + NEARNESS)
 
 
 class Conv(nn.Conv2d):
-    """A convolution with TensorFlow's SAME padding, for even sizes.
+    """A convolution with TensorFlow's SAME padding, for even input sizes.
 
-    At stride 2 the one row and column that a 3 x 3 kernel lacks are added at the far side.
+    At stride 2, a 3 x 3 kernel pads one row at the bottom and one column at the right only.
     """
 
     def __init__(self, inputs, outputs, kernel=1, stride=1, depthwise=False, bias=True):
@@ -40,7 +40,7 @@ class Conv(nn.Conv2d):
 
 
 class Block(nn.Module):
-    """MobileNetV2's inverted residual; batch normalisation is folded into the convolutions."""
+    """MobileNetV2's inverted residual, with batch-norm folded into the convolutions."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int):
         super().__init__()
@@ -56,7 +56,7 @@ class Block(nn.Module):
 
 
 class Separable(nn.Module):
-    """A depthwise, then a pointwise convolution, and ReLU."""
+    """Depthwise convolution, pointwise convolution, ReLU."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
@@ -70,7 +70,7 @@ class Separable(nn.Module):
 class MoveNet(nn.Module):
     """(B, 3, 256, 256), RGB in [0, 255] -> (B, 17, 3): y, x and score of COCO's joints.
 
-    y and x are fractions of height and width, at times a little outside of [0, 1]; scores are in
+    y and x are fractions of height and width and may lie slightly outside [0, 1]; scores are in
     [0, 1].
     """
 
@@ -94,12 +94,12 @@ class MoveNet(nn.Module):
         return decode(likely[:, 0], maps)
 
     def maps(self, images: Tensor) -> dict[str, Tensor]:
-        """What the heads see in each cell, by the names of HEADS: (B, K, 64, 64)."""
+        """Outputs of the heads by name, with K channels as in HEADS: (B, K, 64, 64)."""
         features = self.pyramid(images / 127.5 - 1)
         return {name: head(features) for name, head in self.heads.items()}
 
     def pyramid(self, x: Tensor) -> Tensor:
-        """Features of the grid's cells: (B, 24, 64, 64)."""
+        """Scaled images (B, 3, 256, 256) in [-1, 1] -> features of the grid (B, 24, 64, 64)."""
         x = F.relu6(self.stem(x))
         outputs = []
         for block in self.blocks:
@@ -116,14 +116,14 @@ def _head(outputs: int) -> nn.Module:
 
 
 def decode(center: Tensor, maps: dict[str, Tensor]) -> Tensor:
-    """The joints of the person with the given centre.
+    """Decode the joints of the person whose centre lies in the given cell.
 
-    center: (B,), its cell, rows times 64 plus columns.
-    maps: "regress" (B, 34, 64, 64), y and x of each joint, in cells from the centre that lies in a
-        cell; "heatmap" (B, 17, 64, 64), logits of the joints; "offset" (B, 34, 64, 64), y and x of
-        each joint within a cell.
+    center: (B,), index of the cell, 64 * row + column.
+    maps: "regress" (B, 34, 64, 64), (y, x) of each joint relative to a person's centre, in cells;
+        "heatmap" (B, 17, 64, 64), logits of the joints; "offset" (B, 34, 64, 64), (y, x) of each
+        joint within its cell.
 
-    Returns (B, 17, 3) as `MoveNet` does.
+    Returns (B, 17, 3), as `MoveNet`.
     """
     center = center[:, None].expand(-1, 34)
     expected = _cell(center[:, :1]) + _at(maps["regress"], center).unflatten(1, (17, 2))
@@ -134,17 +134,20 @@ def decode(center: Tensor, maps: dict[str, Tensor]) -> Tensor:
 
 
 def _likeliest(scores: Tensor, places: Tensor) -> Tensor:
-    """The best cell (B, K) of each map (B, K, 64, 64) near a place (B or 1, K, 2)."""
+    """Index (B, K) of the best cell in each map (B, K, 64, 64), weighted by nearness to a place.
+
+    places: (B or 1, K, 2), row and column.
+    """
     grid = _cell(torch.arange(GRID**2, device=scores.device))  # (4096, 2)
     away = torch.linalg.vector_norm(grid - places.to(scores)[:, :, None], dim=3)
     return (scores.flatten(2) / (away + NEARNESS)).argmax(2)
 
 
 def _cell(index: Tensor) -> Tensor:
-    """(B, K) -> (B, K, 2): row and column of a cell."""
+    """Cell indices (B, K) -> rows and columns (B, K, 2)."""
     return torch.stack([index // GRID, index % GRID], -1)
 
 
 def _at(maps: Tensor, index: Tensor) -> Tensor:
-    """(B, K): the value of each map (B, K, 64, 64) in its cell."""
+    """Values (B, K) of the maps (B, K, 64, 64) at the cells `index` (B, K)."""
     return maps.flatten(2).gather(2, index[..., None])[..., 0]

@@ -1,4 +1,4 @@
-"""Key points of images with MoveNet."""
+"""Key-point estimation with MoveNet."""
 
 import numpy as np
 import torch
@@ -10,23 +10,24 @@ from vdg.data import movenet, movenet_weights
 from vdg.data.coco import coco_to_openpose
 from vdg.pose import TORSO, views
 
-SCORE = 0.3  # of a joint, below which it counts as missing
-CENTER = 0.1  # of a person's centre, below which nobody is looked for there
-WINDOW = 7  # cells; only the likeliest centre in a square of so many is looked at
-# half the side of a close-up: in distances of the furthest joint from the torso's middle, and at
-# least in lengths of the torso, so that it holds the feet where only the torso was found
+SCORE = 0.3  # minimum score of a joint; joints below it are missing
+CENTER = 0.1  # minimum score of a person's centre
+WINDOW = 7  # cells; side of the window of non-maximum suppression of the centres
+# half the side of a close-up: REACH times the distance of the furthest joint from the middle of the
+# torso, but at least TORSO_REACH times the torso's extent, which includes undetected feet
 REACH, TORSO_REACH = 1.25, 2.5
-SAME = 0.1  # distance between two detections of one person, in heights of the person
+SAME = 0.1  # maximum distance between two detections of one person, in heights of the person
 FACE = [0, 14, 15]  # nose and eyes
 
 
 @torch.inference_mode()
 def estimate(images, device="cpu", network=None, batch: int = 8) -> np.ndarray:
-    """Estimate the key points of the person in the middle of each image.
+    """Estimate the key points of the person nearest to the centre of each image.
 
-    images: uint8, (N, H, W, 3), RGB; array or tensor. network: default that of `movenet_weights`.
+    images: uint8, (N, H, W, 3), RGB; array or tensor. network: default `movenet_weights.load`.
 
-    Returns int16, (N, 18, 2) as (y, x) in OpenPose order; -1 = missing; all -1 without a person.
+    Returns int16, (N, 18, 2) as (y, x) in OpenPose order; -1 = missing; all -1 if nobody is
+    detected.
     """
     network = movenet_weights.load(device) if network is None else network
     keypoints = np.full((len(images), 18, 2), -1, np.int16)
@@ -38,10 +39,10 @@ def estimate(images, device="cpu", network=None, batch: int = 8) -> np.ndarray:
 
 @torch.inference_mode()
 def people(image, device="cpu", network=None) -> np.ndarray:
-    """Estimate the key points of the people in a picture, the most certain person first.
+    """Estimate the key points of the people in an image, in order of falling confidence.
 
-    Everybody is looked for in the whole picture, then estimated anew in a close-up. Small people,
-    and some of those who stand close together, are overlooked.
+    People are detected in the whole image, then estimated again in a close-up each. Small people
+    and some people who stand close together are missed.
 
     image: uint8, (H, W, 3), RGB. network: as for `estimate`.
 
@@ -67,12 +68,12 @@ def _estimate(pixels: Tensor, network) -> np.ndarray:
 
 
 def letter_box(pixels: Tensor) -> tuple[Tensor, np.ndarray]:
-    """Fit images into MoveNet's square, whole and in its middle, on black.
+    """Resize images to fit MoveNet's square input, centred, with black padding.
 
     pixels: uint8 (N, H, W, 3).
 
     Returns (N, 3, 256, 256) in [0, 255], and [[top, left], [height, width]] of the images in the
-    square, as fractions of it.
+    square, as fractions of its side.
     """
     size = np.array(pixels.shape[1:3])
     inner = np.maximum(1, np.round(size * movenet.SIZE / size.max())).astype(int)
@@ -85,16 +86,19 @@ def letter_box(pixels: Tensor) -> tuple[Tensor, np.ndarray]:
 
 
 def openpose(joints: Tensor, frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Joints in the square (N, 17, 3) as key points (N, 18, 2) of images of `size` (H, W)."""
+    """Convert joints in the square (N, 17, 3) to key points (N, 18, 2) in images of `size` (H, W).
+
+    frame: from `letter_box`.
+    """
     joints = joints.double().cpu().numpy()
     places = (joints[..., :2] - frame[0]) / frame[1] * size
-    places = places.clip(0, np.subtract(size, 1))  # a joint may lie on, or just beyond, the edge
+    places = places.clip(0, np.subtract(size, 1))  # a joint may lie on the edge or slightly beyond
     keypoints = coco_to_openpose(places[..., ::-1], joints[..., 2] >= SCORE)
     return without_invented_faces(keypoints)
 
 
 def without_invented_faces(keypoints: np.ndarray) -> np.ndarray:
-    """Drop nose and eyes of people seen from behind, of which MoveNet is sure all the same.
+    """Remove nose and eyes of people seen from behind: MoveNet gives them high scores wrongly.
 
     keypoints: (N, 18, 2).
     """
@@ -103,7 +107,7 @@ def without_invented_faces(keypoints: np.ndarray) -> np.ndarray:
 
 
 def likely_centers(scores: Tensor) -> Tensor:
-    """Where people may be: (K,), cells of a map (64, 64), the likeliest first; at least one."""
+    """Candidate centres of people: (K,), cells of a map (64, 64), highest score first; K >= 1."""
     peaks = scores == F.max_pool2d(scores[None], WINDOW, 1, WINDOW // 2)[0]
     peaks = (scores * peaks).flatten()
     count = max(1, int((peaks >= CENTER).sum()))
@@ -111,7 +115,7 @@ def likely_centers(scores: Tensor) -> Tensor:
 
 
 def _look_closer(pixels: Tensor, person: np.ndarray, network) -> np.ndarray:
-    """The joints (18, 2) of somebody who was found in a picture (1, H, W, 3), from a close-up."""
+    """Estimate the joints (18, 2) of a person detected in an image (1, H, W, 3) in a close-up."""
     if (person[list(TORSO)] < 0).all():
         return person
     window = close_up(person, pixels.shape[1:3])
@@ -121,11 +125,11 @@ def _look_closer(pixels: Tensor, person: np.ndarray, network) -> np.ndarray:
 
 
 def close_up(person: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The part of a picture of `size` (H, W) that holds a person, the torso in its middle.
+    """The window around a person in an image of `size` (H, W), centred on the torso.
 
-    person: (18, 2), with one joint of the torso at least.
+    person: (18, 2), with at least one joint of the torso.
 
-    Returns [[top, left], [bottom, right]], in pixels, within the picture.
+    Returns [[top, left], [bottom, right]], in pixels, clipped to the image.
     """
     torso = person[list(TORSO)]
     torso = torso[(torso >= 0).all(1)].astype(float)
@@ -137,7 +141,7 @@ def close_up(person: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two detections (18, 2) are of one person."""
+    """Whether two detections (18, 2) are of the same person."""
     both = ((a >= 0) & (b >= 0)).all(1)
     height = max(np.ptp(joints[(joints >= 0).all(1)], 0).max() for joints in (a, b))
     apart = np.linalg.norm((a - b)[both], axis=1)

@@ -1,7 +1,7 @@
-"""The weights of MoveNet Thunder: where they are kept, and what they are made from.
+"""The weights of MoveNet Thunder: their location, and their conversion from TensorFlow.js.
 
-Google's TensorFlow graph (Apache license 2.0) is spread as a TensorFlow.js model of two files: a
-.bin with all arrays at half precision, one after another, and a .json that says which they are.
+Google's TensorFlow graph (Apache license 2.0) is distributed as a TensorFlow.js model of two files:
+a .bin with all arrays concatenated, in half precision, and a .json with their names and shapes.
 """
 
 import functools
@@ -18,7 +18,7 @@ from vdg.errors import InputError
 from vdg.files import read_arrays, sha256, write_arrays
 
 SHA256 = "a2925747fccaf737c0f20eacdeff919efd5d514e90242397002a0de349dff18c"  # of the .bin
-# how the names of a layer's kernel and bias end; FOLDED: batch normalisation is part of them
+# name suffixes of a layer's kernel and bias; FOLDED: with batch-norm folded in
 PLAIN = "Conv2D/ReadVariableOp", "BiasAdd/ReadVariableOp"
 FOLDED = "Conv2D_weights", "Conv2D_bn_offset"
 DEPTHWISE = "depthwise_weights", "depthwise_bn_offset"
@@ -28,14 +28,14 @@ HEADS |= {"regress": ("kpt_regress_0/", 5), "offset": ("kpt_offset_0/", 6)}
 
 
 def weights_file() -> Path:
-    """Where `make estimator` puts the weights: in the user's cache."""
+    """Path in the user's cache to which `make estimator` writes the weights."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache, "vdg", "movenet-thunder.safetensors")
 
 
 @functools.cache
 def load(device="cpu") -> MoveNet:
-    """The network with its weights. Raises InputError where the file is missing or damaged."""
+    """The network with its weights. Raises InputError if the file is missing or damaged."""
     file, network = weights_file(), MoveNet()
     if not file.is_file():
         raise InputError(f"{file} does not exist: run make estimator")
@@ -43,15 +43,15 @@ def load(device="cpu") -> MoveNet:
         network.load_state_dict(read_arrays(file, "pt")[0])
     except (InputError, RuntimeError) as error:
         raise InputError(f"{file} is damaged: delete it and run make estimator") from error
-    # channels last is three times as fast on a CPU
+    # channels last is three times as fast as channels first on a CPU
     network = network.to(device, memory_format=torch.channels_last)
     return network.eval().requires_grad_(False)
 
 
 def convert(weights: Path, topology: Path, target: Path) -> None:
-    """Write the .bin and the .json of the TensorFlow.js model as one safetensors file.
+    """Convert the .bin and the .json of the TensorFlow.js model to one safetensors file.
 
-    Raises InputError for files that cannot be read, and for others than the known ones.
+    Raises InputError for unreadable files, and for files other than the expected ones.
     """
     try:
         found, model = sha256(weights), json.loads(topology.read_text())
@@ -72,7 +72,7 @@ def convert(weights: Path, topology: Path, target: Path) -> None:
 
 
 def read_graph(data: bytes, manifest: list[dict]) -> dict[str, np.ndarray]:
-    """The arrays of a .bin by name, in the order in which the .json lists them."""
+    """The arrays of a .bin by name, in the order of the .json's manifest."""
     arrays, start = {}, 0
     for entry in manifest:
         kind = np.dtype(entry.get("quantization", entry)["dtype"])
@@ -83,14 +83,14 @@ def read_graph(data: bytes, manifest: list[dict]) -> dict[str, np.ndarray]:
 
 
 def names() -> Iterator[tuple[str, str]]:
-    """Each parameter of `MoveNet`, with its name in the graph."""
+    """Yield (name in `MoveNet`, name in the graph) of each parameter."""
     for ours, theirs, ends in _layers():
         for kind, end in zip(("weight", "bias"), ends, strict=False):
             yield f"{ours}.{kind}", f"StatefulPartitionedCall/{theirs}{end}"
 
 
 def _layers() -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Each convolution of `MoveNet`, how its names begin in the graph, and how they end."""
+    """Yield (name in `MoveNet`, prefix in the graph, suffixes in the graph) of each convolution."""
     yield "stem", f"{FEATURES}model/Conv1/", FOLDED
     for index in range(len(BLOCKS)):
         block = f"{FEATURES}model/" + (f"block_{index}" if index else "expanded_conv")
@@ -114,9 +114,9 @@ def _layers() -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 
 def _arranged(name: str, array: np.ndarray) -> np.ndarray:
-    """A bias as it is; a kernel (H, W, inputs, outputs) in PyTorch's order.
+    """Transpose a kernel (H, W, inputs, outputs) to PyTorch's order; a bias is unchanged.
 
-    The outputs of a depthwise kernel are one for each input.
+    A depthwise kernel has one output per input.
     """
     if array.ndim == 1:
         return array

@@ -1,4 +1,4 @@
-"""Which pictures are used, and which source goes with which target."""
+"""Filter images, build (source, target) pairs, and sample training batches."""
 
 import itertools
 import zlib
@@ -12,15 +12,15 @@ from vdg.pose import has_torso
 
 
 def is_valid(identity: str, keypoints: np.ndarray) -> bool:
-    """Def-GAN's filter: a person (not "", which is junk), with both shoulders and both hips."""
+    """Def-GAN's filter: an identity (junk has ""), and both shoulders and both hips present."""
     return bool(identity and has_torso(keypoints))
 
 
 def all_pairs(identities: list[str]) -> np.ndarray:
-    """All ordered pairs of two different pictures of one identity.
+    """All ordered pairs of two different images of one identity.
 
-    identities: of each picture. Identities come in the order of their first picture, pairs in that
-    of `itertools.permutations`: the order from which the published Market-1501 list was drawn.
+    identities: of each image. Identities are ordered by their first image, pairs as in
+    `itertools.permutations`. The published Market-1501 list was sampled from this order.
 
     Returns int32 (P, 2): positions of source and target in `identities`.
     """
@@ -32,10 +32,10 @@ def all_pairs(identities: list[str]) -> np.ndarray:
 
 
 def draw_pairs(pairs: np.ndarray, count: int | None) -> np.ndarray:
-    """The test list: `count` of `pairs`, drawn as the published list was; all if there are fewer.
+    """The test list: `count` of `pairs`, sampled as the published list; all if there are fewer.
 
-    pandas' `sample(count, random_state=0)` over all ordered pairs of Market-1501's test pictures
-    gives Def-GAN's 12,000 pairs row for row.
+    pandas' `sample(count, random_state=0)` over all ordered pairs of Market-1501's test images
+    reproduces Def-GAN's 12,000 pairs row for row.
     """
     if count is None or count >= len(pairs):
         return pairs
@@ -44,9 +44,9 @@ def draw_pairs(pairs: np.ndarray, count: int | None) -> np.ndarray:
 
 
 def hold_out(identities: list[str], count: int, key: str) -> tuple[set[str], set[str]]:
-    """Take the last `count` identities by name out. Returns (those kept, those taken out).
+    """Hold out the last `count` identities by name. Returns (kept, held out).
 
-    key: of params.yaml, for the error. Raises InputError when nobody would be left.
+    key: name in params.yaml, for the error. Raises InputError if no identity would remain.
     """
     ordered = sorted(set(identities))
     if count and count >= len(ordered):
@@ -57,10 +57,10 @@ def hold_out(identities: list[str], count: int, key: str) -> tuple[set[str], set
 
 
 class PairSampler:
-    """Endless batches of training pairs, each a function of (seed, step) alone.
+    """Infinite batches of training pairs; each batch depends only on (seed, step).
 
-    A run that stops and goes on sees the same batches as one that never stopped. Every pass over
-    the pairs has a new order, the same for every device.
+    A resumed run therefore gets the same batches as an uninterrupted one. Each epoch has a new
+    order, which is equal on all devices.
     """
 
     def __init__(self, pairs: torch.Tensor, batch_size: int, seed: int):
@@ -85,6 +85,6 @@ class PairSampler:
 
 
 def random_stream(seed: int, name: str, index: int) -> torch.Generator:
-    """A generator of its own for each use and each index, so that no two share their numbers."""
+    """An independent random generator for each (seed, name, index)."""
     key = np.random.SeedSequence([seed, zlib.crc32(name.encode()), index])
     return torch.Generator().manual_seed(int(key.generate_state(1, np.uint64)[0] >> 1))

@@ -1,4 +1,4 @@
-"""What the pose-heatmaps stage hands on: key points, masks and pairs of one split."""
+"""The output of the pose-heatmaps stage: key points, masks and pairs of one split."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from vdg.files import read_arrays, read_meta, write_arrays
 
 @dataclass
 class PoseSet:
-    """One split ("train", "validation" or "test"), pointing into a packed image set.
+    """One split ("train", "validation" or "test"), as positions in a packed image set.
 
-    part: which packed image set the positions are of (a hold-out takes both splits from "train").
+    part: name of the packed image set, "train" or "test" (hold-out: "train" for all splits).
     picture_names: the N names in that set, to detect files of different runs.
     keypoints: int16 (N, 18, 2), (y, x), -1 = missing.
-    mask_bits: uint8 (N, H * W / 8), the pose masks M, packed.
+    mask_bits: uint8 (N, ceil(H * W / 8)), the pose masks M as bits (numpy.packbits).
     pairs: int32 (P, 2), positions of source and target.
     size: (H, W).
     """
@@ -47,5 +47,5 @@ class PoseSet:
 
     @staticmethod
     def part_of(path) -> str:
-        """`part` of a file, without reading its arrays."""
+        """Read `part` of a file without its arrays."""
         return read_meta(path).get("part", "train")

@@ -1,4 +1,4 @@
-"""From a packed data set to what training and scoring run on: filter, split, pairs and masks."""
+"""Prepare a packed data set for training and evaluation: filter, split, pairs and masks."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +25,14 @@ def build(
 ) -> dict[str, PoseSet]:
     """Key points, masks and pairs of the splits "train", "validation" and "test".
 
-    download: folder that the download stage wrote.
-    split: "official" takes the data set's own parts; "hold-out" takes the last
-        `hold_out_identities` valid identities of the training part for the test.
-    validation_identities: the last of those that are left are taken out of the training, to choose
-        settings on; with 0 the validation has no pairs.
-    device: where key points are estimated if the data set came without them.
+    download: output folder of the download stage.
+    split: "official" uses the data set's own split; "hold-out" uses the last `hold_out_identities`
+        valid identities of the official training images as the test split.
+    validation_identities: number of identities held out from the end of the remaining training
+        identities, to tune settings; with 0 the validation split has no pairs.
+    device: device of the key-point estimation if the data set has no annotations.
 
-    Raises InputError where a part is missing, a joint lies outside its image, or no pair is left.
+    Raises InputError if a split is missing, a joint lies outside its image, or no pair remains.
     """
     if split == "official" and not (download / "test.safetensors").is_file():
         raise InputError(
@@ -65,7 +65,7 @@ def build(
 @dataclass
 class _Part:
     part: str
-    names: list[str]  # in the order of the packed pictures
+    names: list[str]  # in the order of the packed images
     identity: dict[str, str]
     keypoints: dict[str, np.ndarray]  # in the order of the annotations
     size: tuple[int, int]
@@ -98,9 +98,9 @@ class _Part:
     def poses(
         self, identities: set[str], wanted: list[tuple[str, str]] | None, empty: bool = False
     ) -> PoseSet:
-        """The pairs of some identities, or the published ones if they are `wanted`.
+        """The split of `identities`, with all their pairs or the published pairs `wanted`.
 
-        empty: whether there may be none.
+        empty: allow a split without pairs.
         """
         place = {name: i for i, name in enumerate(self.names)}
         used = [name for name in self.valid if self.identity[name] in identities]

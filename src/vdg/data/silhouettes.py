@@ -1,4 +1,4 @@
-"""Silhouettes, which only a renderer knows: who judges a pose on rendered data starts from them."""
+"""Silhouette files of rendered data, the ground truth of its pose metric."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from vdg.files import read_arrays, write_arrays
 
 
 def write_silhouettes(path: Path, names: list[str], silhouettes: np.ndarray) -> None:
-    """Write bool (N, H, W), eight pixels to the byte (numpy.packbits of the flat masks)."""
+    """Write silhouettes, bool (N, H, W), as one bit per pixel (numpy.packbits of flat masks)."""
     _, *shape = silhouettes.shape
     packed = np.packbits(silhouettes.reshape(len(names), -1), axis=1)
     write_arrays(path, {"silhouettes": packed}, {"names": names, "shape": shape})
 
 
 def read_silhouettes(path: Path) -> tuple[list[str], np.ndarray]:
-    """Names and silhouettes, bool (N, H, W)."""
+    """Read names and silhouettes, bool (N, H, W)."""
     arrays, meta = read_arrays(path)
     height, width = meta["shape"]
     flat = np.unpackbits(arrays["silhouettes"], axis=1, count=height * width)

@@ -1,4 +1,4 @@
-"""The page of `python -m stages.demo`: pick a person and a pose, see at once what a model draws."""
+"""The Gradio page of `python -m stages.demo`: choose a person and a pose, see the result live."""
 
 import base64
 import functools
@@ -22,16 +22,16 @@ from vdg.inference.transfer import PoseTransfer, letter_box, named_pose, open_pi
 from vdg.pose import SKELETON, TORSO
 from vdg.runtime import select_device
 
-SHOWN_HEIGHT = 384  # pixels of the pictures on the page
-LARGEST_SIDE = 1024  # pixels to which uploads are shrunk, more than any model sees of them
+SHOWN_HEIGHT = 384  # pixels; height of the images on the page
+LARGEST_SIDE = 1024  # pixels; uploads are shrunk to this side, which exceeds every model's input
 PEOPLE = 8
-# the embedded data set tests on even identities: models trained on it have not seen these people
+# even identities are the test split of the embedded data set, unseen in training
 IDENTITIES = range(2, 2 * PEOPLE + 1, 2)
-RENDERED = 128  # height of the bundled people
+RENDERED = 128  # pixels; height of the bundled people's images
 
-# A skeleton whose joints can be dragged; a double click makes one missing. Its value has "size"
-# [H, W]; "joints" [[y, x], ...], -1 for missing ones; "parked", where those wait, hollow, to be
-# dragged into the picture; "picture", a data URI under it, or "".
+# A skeleton with draggable joints; a double click makes a joint missing. Its value has the keys
+# "size": [H, W]; "joints": [[y, x], ...], -1 for missing joints; "parked": positions at which
+# missing joints are drawn hollow, to be dragged from; "picture": data URI of the background, or "".
 TEMPLATE = """
 <svg viewBox="0 0 ${value.size[1]} ${value.size[0]}" style="height: HEIGHTpx">
   <rect width="100%" height="100%" fill="black" />
@@ -98,7 +98,10 @@ BY_HAND = "drag the joints onto it (after `make estimator` they are estimated)."
 
 
 def models_here(pretrained: Path, trained: Path) -> dict[str, Path]:
-    """The model files that the page offers, by name: those trained here, then the pretrained."""
+    """Model files on the page by name: trained ones first, then the pretrained one.
+
+    Raises InputError if there is none.
+    """
     found = sorted(trained.glob("*/*/model.safetensors"))
     choices = {str(path.parent.relative_to(trained)): path for path in found}
     if pretrained.is_file():
@@ -112,14 +115,14 @@ def models_here(pretrained: Path, trained: Path) -> dict[str, Path]:
 
 
 def data_uri(image: Image.Image) -> str:
-    """A picture as text that a page can hold."""
+    """An image as a PNG data URI."""
     png = io.BytesIO()
     image.save(png, "PNG")
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
 
 
 def skeleton_editor(elem_id: str) -> gr.HTML:
-    """A skeleton whose joints can be dragged; see TEMPLATE."""
+    """A skeleton with draggable joints; see TEMPLATE."""
     colours = ["rgb({}, {}, {})".format(*COLOURS[i % len(COLOURS)]) for i in range(len(SKELETON))]
     bones = [[a, b, colour] for (a, b), colour in zip(SKELETON, colours, strict=True)]
     template = TEMPLATE.replace("BONES", json.dumps(bones)).replace("HEIGHT", str(SHOWN_HEIGHT))
@@ -134,7 +137,7 @@ def skeleton_editor(elem_id: str) -> gr.HTML:
 
 
 def editor_value(joints: np.ndarray, size: tuple[int, int], picture: Image.Image | None = None):
-    """What a skeleton editor shows. joints: (18, 2), (y, x), in a frame of `size` (H, W)."""
+    """The value of a skeleton editor. joints: (18, 2), (y, x), in an image of `size` (H, W)."""
     shown = ""
     if picture is not None:
         scale = max(1, SHOWN_HEIGHT // size[0])
@@ -150,16 +153,16 @@ def editor_value(joints: np.ndarray, size: tuple[int, int], picture: Image.Image
 
 
 class _Editor(BaseModel):
-    """What a skeleton editor sends, of what `editor_value` makes."""
+    """The validated keys of a skeleton editor's value; see `editor_value`."""
 
     size: tuple[int, int]
     joints: Annotated[list[tuple[int, int]], Field(min_length=18, max_length=18)]
 
 
 def joints_of(value: dict) -> np.ndarray:
-    """int16 (18, 2): the joints that a skeleton editor shows.
+    """The joints of a skeleton editor's value: int16 (18, 2).
 
-    Raises InputError for what none shows; any program may send it.
+    Raises InputError for an invalid value, because any client may send one.
     """
     try:
         shown = _Editor.model_validate(value)
@@ -173,9 +176,9 @@ def joints_of(value: dict) -> np.ndarray:
 
 
 class Studio:
-    """What the page's controls do.
+    """The actions of the page's controls.
 
-    choices: model files by name. device: of the parameter `device`.
+    choices: model files by name. device: name, as the parameter `device`.
     """
 
     def __init__(self, choices: dict[str, Path], device: str):
@@ -190,7 +193,7 @@ class Studio:
         return PoseTransfer.load(self.choices[name], device)
 
     def person(self, index: int, model: str):
-        """A bundled person. Returns (picture, value of the source's editor)."""
+        """A bundled person. Returns (image, value of the source's editor)."""
         if index not in range(len(self.people)):
             raise InputError(f"there is no person {index!r}: reload the page")
         image, keypoints = self.people[index]
@@ -199,10 +202,10 @@ class Studio:
         return image, editor_value(joints, size, image)
 
     def upload(self, path: str | None, model: str):
-        """A picture of somebody's own. Returns (picture, value of the source's editor).
+        """An uploaded image. Returns (image, value of the source's editor).
 
-        Its joints are those that are estimated; a standing skeleton where no estimator is here, or
-        where it finds nobody.
+        The joints are estimated. Without an estimator or a detection, they are those of a standing
+        skeleton.
         """
         _require_picture(path)
         image = open_picture(Path(path))
@@ -216,7 +219,7 @@ class Studio:
         return image, editor_value(letter_box(image, size)[1].place(joints), size, image)
 
     def _estimated(self, image: Image.Image, model: str) -> np.ndarray | None:
-        """Joints (18, 2) of the most certain person in a picture, a whole one if possible."""
+        """Joints (18, 2) of the most confident person, preferably one with a complete torso."""
         people = estimators.people(image, self.model(model).device)
         whole = [joints for joints in people if (joints[list(TORSO)] >= 0).all()]
         if not len(people):
@@ -232,9 +235,9 @@ class Studio:
         return editor_value(named_pose(f"{name}@{azimuth}", size), size)
 
     def resize(self, model: str, image: Image.Image, source: dict, target: dict):
-        """Both editors at the picture size of another model. Returns their values."""
+        """Convert both editors to the image size of another model. Returns their values."""
         _require_picture(image)
-        # the source by way of the picture, in which both letter-boxes see it
+        # source: from the old letter-box to the image, then to the new letter-box
         joints, size = joints_of(source), self.model(model).size
         old = tuple(source["size"])
         if old not in {self.model(name).size for name in self.choices}:
@@ -243,14 +246,14 @@ class Studio:
         seen = (joints + 0.5 - [frame.top, frame.left]) / frame.scale
         seen = np.where(joints >= 0, seen.clip(0, [image.height - 1, image.width - 1]), -1)
         placed = letter_box(image, size)[1].place(seen)
-        # the target by its height, in the middle of the width, as named poses stand
+        # target: scaled by the height and centred in the width, like named poses
         joints, scale = joints_of(target), size[0] / old[0]
         moved = np.floor((joints + 0.5) * scale + [0, (size[1] - old[1] * scale) / 2])
         moved = np.where(joints >= 0, moved.clip(0, [size[0] - 1, size[1] - 1]), -1).astype(int)
         return editor_value(placed, size, image), editor_value(moved, size)
 
     def draw(self, model: str, image: Image.Image, source: dict, target: dict):
-        """Returns (stage I, result, what stage II changed, how long it took)."""
+        """Returns (stage I, result, their absolute difference, time as text)."""
         network = self.model(model)
         _require_picture(image)
         joints = joints_of(source), joints_of(target)
@@ -270,7 +273,7 @@ class Studio:
 
 
 def _bundled(identity: int) -> tuple[Image.Image, np.ndarray]:
-    """The first view of a rendered person in which the whole torso was found."""
+    """Image and key points of the first view of a rendered person with a complete torso."""
     for view in range(50):
         picture = render(identity, view, RENDERED, 0)
         if (picture.keypoints[list(TORSO)] >= 0).all():
@@ -284,7 +287,7 @@ def _require_picture(picture: Image.Image | str | None) -> None:
 
 
 def _told(function):
-    """The function, its InputErrors as messages on the page."""
+    """Decorate a function to show its InputErrors as messages on the page."""
 
     @functools.wraps(function)
     def wrapped(*arguments):
@@ -297,7 +300,7 @@ def _told(function):
 
 
 def build(studio: Studio) -> gr.Blocks:
-    """The page."""
+    """Build the page."""
     names = list(studio.choices)
     picture = functools.partial(
         gr.Image, interactive=False, format="png", height=SHOWN_HEIGHT, buttons=["download"]
@@ -342,7 +345,7 @@ def build(studio: Studio) -> gr.Blocks:
                 gr.Markdown("### Difference")
                 change = picture(label="what stage II changed", elem_id="change")
 
-        newest = {"trigger_mode": "always_last"}  # while one call runs, only the newest waits
+        newest = {"trigger_mode": "always_last"}  # during a call, only the last event is queued
         drawing = newest | {
             "fn": _told(studio.draw),
             "inputs": [model, image, source, target],

@@ -1,4 +1,4 @@
-"""Key points by what a command line calls them: a named pose, a CSV's row, a JSON, a picture."""
+"""Resolve command-line arguments to key points: named pose, row of a CSV, JSON or image."""
 
 import re
 import sys
@@ -25,23 +25,26 @@ from vdg.inference.transfer import (
 )
 from vdg.pose import TORSO
 
-ENLARGED = 2  # times; a picture that is enlarged more looks blurred
-SMALL = 0.5  # of the height of the model's pictures; its persons cover more
-MARGIN = 0.03  # of the longer side of a picture: a torso nearer to the frame may be cut by it
+ENLARGED = 2  # maximum upscaling factor of a source; beyond it, the result looks blurred
+SMALL = 0.5  # minimum height of a person, as a fraction of the model's image height
+MARGIN = 0.03  # minimum distance of the torso to the border, as a fraction of the longer side
 
 
 class PoseFinder:
-    """Finds the key points that a model wants, in frames of its `size` (H, W).
+    """Finds the key points of sources and targets, in a model's images of `size` (H, W).
 
-    device: where key points of pictures are estimated. output: beside it is drawn who was found in
-    a picture, when it is not clear who is meant.
+    device: device of the estimator. output: path beside which the detected people of an ambiguous
+    image are drawn.
     """
 
     def __init__(self, size: tuple[int, int], device, output: Path):
         self.size, self.device, self.output = size, device, output
 
     def source(self, path: Path, picture: Image.Image, given: str | None, person: int | None):
-        """Joints (18, 2) of the source. given: CSV:NAME or a JSON, in the picture's own pixels."""
+        """Joints (18, 2) of the source image.
+
+        given: CSV:NAME or JSON, in pixels of the original image; None estimates them.
+        """
         if given is None:
             people = estimators.people(picture, self.device)
             joints = self._one(people, person, str(path), "--person {}", picture, "people")
@@ -55,7 +58,7 @@ class PoseFinder:
         return placed
 
     def target(self, text: str):
-        """Joints (18, 2) of a pose. CSV and JSON are in pixels of the model's pictures."""
+        """Joints (18, 2) of a target pose. CSV and JSON are in pixels of the model's images."""
         if text.partition("@")[0] in NAMED_POSES:
             return named_pose(text, self.size)
         file, person = _split_person(text)
@@ -69,12 +72,12 @@ class PoseFinder:
             joints = self._one(people, person, file, choice, picture, "pose-people")
             joints = letter_box(picture, self.size)[1].place(joints)
         else:
-            return named_pose(text, self.size)  # which says what poses there are
+            return named_pose(text, self.size)  # its error lists the named poses
         require_torso(joints, text)
         return joints
 
     def _written(self, text: str, person: int | None, choice: str) -> np.ndarray:
-        """Joints of a CSV's row or of one person of a JSON."""
+        """Joints (18, 2) of a row of a CSV or of one person in a JSON."""
         if text.endswith(".json"):
             return self._one(read_openpose(Path(text)), person, text, choice)
         path, _, row = text.rpartition(":")
@@ -85,10 +88,14 @@ class PoseFinder:
     def _one(
         self, people: np.ndarray, person: int | None, text: str, choice: str, picture=None, seen=""
     ) -> np.ndarray:
-        """The person who is meant; raises InputError where that is not clear, or has no torso.
+        """Joints (18, 2) of the selected person, or of the only one.
 
-        choice: how a person is chosen on the command line. picture: in which they were found; it
-        is drawn with their numbers under a name that ends in `seen`.
+        choice: template of the command-line option that selects a person. picture: the image in
+        which the people were detected; on an error it is saved with their numbers, in a file whose
+        name ends in `seen`.
+
+        Raises InputError if nobody was detected, the selection is ambiguous, or the torso is
+        incomplete.
         """
         if not len(people):
             raise InputError(f"{text}: no person was found in it")
@@ -110,9 +117,9 @@ class PoseFinder:
 
 
 def doubts(picture: Image.Image, joints: np.ndarray, size: tuple[int, int]) -> Iterator[str]:
-    """What speaks against a picture as a source; nothing, as a rule.
+    """Yield warnings about a source image that a model may handle poorly.
 
-    joints: (18, 2), in pixels of the picture. size: (H, W) of the model's pictures.
+    joints: (18, 2), in pixels of the image. size: (H, W) of the model's images.
     """
     height, width = picture.height, picture.width
     scale = Frame.of(height, width, size).scale
@@ -123,7 +130,7 @@ def doubts(picture: Image.Image, joints: np.ndarray, size: tuple[int, int]) -> I
         )
     torso, margin = joints[list(TORSO)], MARGIN * max(height, width)
     if (torso < 0).any():
-        return  # which is an error, or about to be mended by hand
+        return  # an incomplete torso is an error later, or is corrected by hand
     share = np.ptp(joints[joints[:, 0] >= 0, 0]) * scale / size[0]
     if share < SMALL:
         yield (
@@ -137,7 +144,7 @@ def doubts(picture: Image.Image, joints: np.ndarray, size: tuple[int, int]) -> I
 
 
 def numbered(picture: Image.Image, people: np.ndarray) -> Image.Image:
-    """The picture with the skeletons (K, 18, 2) of everybody in it and their numbers."""
+    """Draw the skeletons (K, 18, 2) of all people and their numbers on an image."""
     shown = np.asarray(picture)
     for joints in people:
         shown = skeleton(joints, shown)
@@ -150,7 +157,7 @@ def numbered(picture: Image.Image, people: np.ndarray) -> Image.Image:
 
 
 def _split_person(text: str) -> tuple[str, int | None]:
-    """ "photo.jpg:2" -> ("photo.jpg", 2); a text without such an end as it is, and None."""
+    """ "photo.jpg:2" -> ("photo.jpg", 2); without a number, (text, None)."""
     found = re.fullmatch(r"(.+\.\w+):(\d+)", text)
     return (found[1], int(found[2])) if found else (text, None)
 

@@ -1,4 +1,4 @@
-"""A trained generator as a function: a person's picture and a pose in, that person posed out."""
+"""Inference with a trained generator: image of a person and pose in, image in that pose out."""
 
 import math
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from vdg.pose import TORSO
 from vdg.runtime import select_device
 
 PRETRAINED = Path("pretrained/market1501-holdout-full.safetensors")
-CONFIDENCE = 0.1  # of OpenPose's joints, below which it draws none
+CONFIDENCE = 0.1  # minimum confidence of a joint; OpenPose draws no joint below it
 
 
 class Frame(NamedTuple):
-    """Where a picture of (height, width) lies in a letter-box: scaled, then moved."""
+    """Position of an image in a letter-box: scaled by `scale`, then moved by (top, left)."""
 
     scale: float
     top: int
@@ -37,13 +37,13 @@ class Frame(NamedTuple):
         return cls(scale, (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
 
     def place(self, keypoints: np.ndarray) -> np.ndarray:
-        """Joints (18, 2) of the picture as those of the letter-box; missing ones stay -1."""
+        """Map joints (18, 2) from the image to the letter-box; missing joints stay -1."""
         moved = np.floor(keypoints * self.scale + [self.top, self.left])
         return np.where((keypoints >= 0).all(-1, keepdims=True), moved, -1).astype(np.int16)
 
 
 def open_picture(path: Path) -> Image.Image:
-    """Read a picture, upright (EXIF), as RGB; transparency becomes grey."""
+    """Read an image as RGB with its EXIF orientation applied; transparency becomes grey."""
     with open_file(path) as file, opened(file, str(path)) as picture:
         shown = upright(picture, str(path))
         if "A" in shown.getbands() or "transparency" in shown.info:
@@ -54,9 +54,9 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def letter_box(image: Image.Image, size: tuple[int, int]) -> tuple[np.ndarray, Frame]:
-    """Fit a picture into (height, width), whole, its edges repeated where it is too short.
+    """Resize an image to fit into `size` (height, width), with edge padding.
 
-    Returns uint8 (height, width, 3) and where the picture lies in it.
+    Returns uint8 (height, width, 3) and the position of the image in it.
     """
     frame = Frame.of(image.height, image.width, size)
     inner = max(1, round(image.width * frame.scale)), max(1, round(image.height * frame.scale))
@@ -66,7 +66,7 @@ def letter_box(image: Image.Image, size: tuple[int, int]) -> tuple[np.ndarray, F
 
 
 class _Person(BaseModel):
-    """x, y and confidence of each joint, of any number of joints."""
+    """x, y and confidence of each joint, for any number of joints."""
 
     pose_keypoints_2d: list[Annotated[float, Field(strict=True, allow_inf_nan=False)]]
 
@@ -76,10 +76,10 @@ class _OpenPose(BaseModel):
 
 
 def read_openpose(path: Path) -> np.ndarray:
-    """Everybody in OpenPose's JSON (COCO, 18 joints): int16 (K, 18, 2), (y, x), -1 = missing.
+    """All people in OpenPose's JSON (COCO, 18 joints): int16 (K, 18, 2), (y, x), -1 = missing.
 
-    Raises InputError for other JSON, for numbers that are not finite, and for joints that are found
-    where no picture can be.
+    Raises InputError for other JSON, for non-finite numbers, and for detected joints outside
+    [0, LARGEST] pixels.
     """
     with open_file(path) as file:
         text = file.read()
@@ -98,14 +98,14 @@ def read_openpose(path: Path) -> np.ndarray:
     joints = np.array(flat).reshape(-1, 18, 3)
     found, pixels = joints[..., 2:] >= CONFIDENCE, np.floor(joints[..., 1::-1])
     outside = (found & ((pixels < 0) | (pixels > LARGEST))).any(-1)
-    for person, joint in np.argwhere(outside):  # the cast would wrap round
+    for person, joint in np.argwhere(outside):  # the cast to int16 would wrap around
         x, y = joints[person, joint, :2]
         raise InputError(f"{path}: joint {joint} of person {person} is at x {x:g}, y {y:g}")
     return np.where(found, pixels, -1).astype(np.int16)
 
 
 def split_azimuth(text: str) -> tuple[str, float]:
-    """ "walk@90" -> ("walk", 90.0). Raises InputError for another name, or no such number."""
+    """ "walk@90" -> ("walk", 90.0). Raises InputError for an unknown name or invalid number."""
     name, _, azimuth = text.partition("@")
     if name not in NAMED_POSES:
         raise InputError(f"unknown pose {name!r}: one of {', '.join(NAMED_POSES)}")
@@ -119,15 +119,18 @@ def split_azimuth(text: str) -> tuple[str, float]:
 
 
 def named_pose(text: str, size: tuple[int, int]) -> np.ndarray:
-    """Key points of a pose by name, with a direction: "walk", "arms-up@90". See NAMED_POSES."""
+    """Key points of a named pose, with an optional azimuth: "walk", "arms-up@90". See NAMED_POSES.
+
+    size: (H, W) of the image. Returns int16 (18, 2), (y, x), -1 = missing.
+    """
     name, degrees = split_azimuth(text)
     drawn = named_keypoints(name, degrees, size[0])
-    shift = np.array([0, (size[1] - size[0] // 2) // 2])  # the skeleton's frame is half as wide
+    shift = np.array([0, (size[1] - size[0] // 2) // 2])  # named_keypoints' image has width H // 2
     return np.where(drawn >= 0, drawn + shift, -1).astype(np.int16)
 
 
 def csv_row(path: Path, name: str) -> np.ndarray:
-    """Key points of one picture in a CSV of the published form."""
+    """Key points (18, 2) of one image in a CSV of the published format."""
     rows = read_keypoints(path)
     if name not in rows:
         raise InputError(f"{path} has no row for {name!r}")
@@ -135,7 +138,7 @@ def csv_row(path: Path, name: str) -> np.ndarray:
 
 
 def require_torso(keypoints: np.ndarray, what: str) -> None:
-    """Raise InputError where a hip or a shoulder is missing: the networks saw none such."""
+    """Raise InputError if a hip or a shoulder is missing, as never in the training data."""
     if not (keypoints[list(TORSO)] >= 0).all():
         found = int((keypoints >= 0).all(-1).sum())
         raise InputError(
@@ -146,10 +149,10 @@ def require_torso(keypoints: np.ndarray, what: str) -> None:
 
 @dataclass
 class PoseTransfer:
-    """A generator with what it needs to know of its pictures.
+    """A generator with its image size and metadata.
 
-    generator: (I_a, K_a, K_b) -> I_b, in evaluation mode, on `device`.
-    size: (H, W) of its pictures. meta: what the model file says of itself.
+    generator: (I_a, K_a, K_b) -> I_b, in eval mode, on `device`.
+    size: (H, W) of its images. meta: metadata of the model file.
     """
 
     generator: torch.nn.Module
@@ -159,9 +162,9 @@ class PoseTransfer:
 
     @classmethod
     def load(cls, path: Path | str, device: str = "auto") -> "PoseTransfer":
-        """Read a model file, which alone is enough.
+        """Load a self-contained model file.
 
-        Raises InputError for a damaged file and for a device that is not here.
+        Raises InputError for a damaged file and for an unavailable device.
         """
         chosen = select_device(device)
         generator, meta = systems.load(path, chosen)
@@ -170,11 +173,11 @@ class PoseTransfer:
         return cls(generator, tuple(meta["size"]), meta, chosen)
 
     def __call__(self, images: np.ndarray, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Draw persons in other poses.
+        """Generate the people of the images in the target poses.
 
-        images: uint8 (N, H, W, 3), RGB, H and W of `size`; `letter_box` makes them.
-        sources, targets: (N, 18, 2), (y, x) in pixels of such pictures, -1 = missing: the key
-            points of the pictures, and those to draw.
+        images: uint8 (N, H, W, 3), RGB, (H, W) = `size`, as returned by `letter_box`.
+        sources, targets: key points (N, 18, 2) of the images and of the target poses, (y, x) in
+            pixels of `images`, -1 = missing.
 
         Returns uint8 (N, H, W, 3). Raises InputError for other shapes.
         """
@@ -184,7 +187,7 @@ class PoseTransfer:
     def both_stages(
         self, images: np.ndarray, sources: np.ndarray, targets: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As a call, but returns the coarse predictions of stage I beside the results."""
+        """As `__call__`, but returns (coarse predictions of stage I, results)."""
         shape = (len(images), *self.size, 3)
         joints = (len(images), 18, 2)
         if images.shape != shape or sources.shape != joints or targets.shape != joints:
@@ -194,7 +197,7 @@ class PoseTransfer:
             )
         I_a = from_uint8(torch.as_tensor(np.ascontiguousarray(images)).to(self.device))
         K_a, K_b = (torch.as_tensor(k).float().to(self.device) for k in (sources, targets))
-        coarse = []  # seen on its way through the whole, so that stage I runs once
+        coarse = []  # captured by a hook, so that stage I runs only once
         stage1 = getattr(self.generator, "stage1", self.generator)
         hook = stage1.register_forward_hook(lambda *call: coarse.append(call[-1]))
         try:

@@ -1,4 +1,4 @@
-"""Is a difference between two systems real, or the luck of the test pairs?"""
+"""Bootstrap confidence interval of the difference between two systems over the test pairs."""
 
 import numpy as np
 from scipy import stats
@@ -9,9 +9,9 @@ RESAMPLES = 2000
 def paired_interval(differences: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean of paired differences (Efron, Tibshirani, 1993).
 
-    differences: (N,) or (S, N), one system's figure less the other's on each of N test pairs, with
-    each of S seeds. Pairs are drawn with all their seeds, so that the seeds of one pair never count
-    as independent pictures.
+    differences: (N,) or (S, N), one system's score minus the other's on each of N test pairs, for
+    each of S seeds. A pair is resampled together with all its seeds, because the seeds of one pair
+    are not independent samples. The interval does not cover seed variance.
     """
     pairs = np.atleast_2d(differences).mean(0)
     if np.ptp(pairs) == 0:  # nothing to resample

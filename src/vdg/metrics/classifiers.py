@@ -15,23 +15,23 @@ from vdg.files import sha256
 INCEPTION_SHA256 = "6726825d"
 EFFICIENTNET_SHA256 = "57934424"
 INCEPTION_SIDE = 299
-# Small crops hold no detail that the native 224 would show, and 128 is four times as fast on a
-# CPU (about 180 images/s on 2 cores); below it, everyday objects are no longer recognised.
+# Small crops gain no detail at the native 224, and 128 is four times as fast on a CPU (about 180
+# images/s on 2 cores). Below 128, the network no longer recognises everyday objects.
 EFFICIENTNET_SIDE = 128
-BATCH = 16  # larger ones leave the CPU's cache
+BATCH = 16  # larger batches exceed the CPU's cache
 
 
 @dataclass(frozen=True)
 class Classifier:
     """A network and the preprocessing it was trained with.
 
-    Called with uint8 RGB images (N, 3, H, W) it returns, on the CPU, features (N, D) and class
-    probabilities (N, K), both float32: softmax(head(features)). Images are stretched bilinearly
-    to side x side and scaled to (image - mean) / scale, about [-1, 1].
+    A call takes uint8 RGB images (N, 3, H, W). It returns features (N, D) and class probabilities
+    softmax(head(features)) (N, K), both float32 on the CPU. Images are resized bilinearly to
+    side x side, ignoring the aspect ratio, and scaled to (image - mean) / scale, about [-1, 1].
     """
 
-    name: str  # as in a table's heading: "IS (name)"
-    network: nn.Module  # scaled images to features
+    name: str  # as in a column heading: "IS (name)"
+    network: nn.Module  # scaled images -> features
     head: nn.Linear
     side: int  # pixels
     mean: float  # grey levels
@@ -40,7 +40,7 @@ class Classifier:
     @torch.no_grad()
     def __call__(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         features, probabilities = [], []
-        # full float32 and fixed algorithms, so that a GPU scores as a CPU does
+        # full float32 and deterministic algorithms, so that GPU and CPU scores agree
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
             for batch in images.split(BATCH):
                 x = batch.to(self.head.weight.device).float()
@@ -55,12 +55,12 @@ def load(name: str, device="cpu") -> Classifier:
     """Load a classifier by name, ready for inference on `device`.
 
     "inception-2015": the 2015-12-05 Inception network of the field's IS and FID scripts, as ported
-        by pytorch-fid, whose preprocessing it takes (299 x 299, range [-1, 1]); D = 2048 pool
-        features, K = 1008 outputs without bias (the original script multiplies by the weight
-        matrix alone).
+        by pytorch-fid, with pytorch-fid's preprocessing (299 x 299, range [-1, 1]). D = 2048 pool
+        features; K = 1008 outputs without bias, because the original script multiplies by the
+        weight matrix only.
     "efficientnet-lite0": ImageNet EfficientNet-Lite0, D = 1280, K = 1000, at EFFICIENTNET_SIDE
-        pixels, scaled as in its TensorFlow source (mean 127, scale 128). A stand-in that needs no
-        download: its figures must never be set beside published ones.
+        pixels, scaled as in its TensorFlow source (mean 127, scale 128). An offline stand-in: its
+        scores are not comparable with published ones.
 
     Raises InputError as `check_available` does.
     """
@@ -74,7 +74,7 @@ def load(name: str, device="cpu") -> Classifier:
 
 
 def check_available(name: str) -> None:
-    """Raise InputError unless the weights of classifier `name` are here or could be downloaded."""
+    """Raise InputError unless the weights of classifier `name` exist or can be downloaded."""
     if name not in CLASSIFIERS:
         raise InputError(f"unknown classifier {name!r}: choose from {', '.join(CLASSIFIERS)}")
     find, _ = CLASSIFIERS[name]
@@ -107,7 +107,7 @@ def _find_inception() -> Path:
 def _build_inception(state) -> Classifier:
     from pytorch_fid import inception
 
-    # pytorch-fid's builder would fetch the weights itself, unchecked: hand it the checked ones
+    # pytorch-fid's builder downloads the weights without a hash check: pass it the checked ones
     with mock.patch.object(inception, "load_state_dict_from_url", return_value=state):
         network = inception.fid_inception_v3()
     head, network.fc = network.fc, nn.Identity()

@@ -7,11 +7,11 @@ from vdg.errors import InputError
 
 
 def inception_score(probabilities, splits: int = 10) -> tuple[float, float]:
-    """exp(mean KL(p(y|x) || p(y))) of each split: mean and population standard deviation.
+    """Mean and population standard deviation of exp(mean KL(p(y|x) || p(y))) over the splits.
 
-    probabilities: (N, K), rows sum to 1, in list order. As in the original script the splits are
-    sequential, so the score depends on the order of the images and on N.
-    Raises InputError when there are fewer images than splits.
+    probabilities: (N, K), rows sum to 1, in list order. The splits are sequential, as in the
+    original script, so the score depends on the order of the images and on N.
+    Raises InputError for fewer images than splits.
     """
     p = np.asarray(probabilities, dtype=np.float64)
     if len(p) < splits:

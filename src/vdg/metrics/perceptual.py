@@ -1,4 +1,4 @@
-"""LPIPS (Zhang et al., CVPR 2018), an optional column: package and backbone are the user's own."""
+"""LPIPS (Zhang et al., CVPR 2018), an opt-in metric; the user installs its package."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ URL = f"https://download.pytorch.org/models/{BACKBONE}"
 
 
 def check_available() -> None:
-    """Raise InputError unless the package lpips and the weights of its AlexNet are here."""
+    """Raise InputError unless lpips is installed and its AlexNet weights exist or download."""
     try:
         import lpips  # noqa: F401
     except ImportError as error:
@@ -37,7 +37,7 @@ def check_available() -> None:
 
 
 class Perceptual:
-    """LPIPS with AlexNet: 0 for equal pictures, more for pictures that look less alike."""
+    """LPIPS with AlexNet: 0 for equal images; lower is better."""
 
     def __init__(self, device: torch.device | str = "cpu"):
         check_available()

@@ -1,8 +1,8 @@
-"""Pose faithfulness: is the generated person where the target person is?
+"""Pose metrics: does the generated person have the target pose?
 
-The paper has no such figure, although a method can score well in SSIM with the person in a wrong
-pose. Two judges, one per kind of data; both score the real targets too, which shows how far the
-judge itself can be trusted.
+The paper reports no pose metric, although a generator can reach a high SSIM in a wrong pose. There
+are two metrics, one for rendered and one for real data. Both are also computed on the real targets,
+whose score is the upper bound.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ PCK_ALPHA = 0.1
 
 
 def intersection_over_union(a: Tensor, b: Tensor) -> Tensor:
-    """IoU of bool masks (N, H, W): (N,) in [0, 1]; two empty masks agree."""
+    """IoU of bool masks (N, H, W): (N,) in [0, 1]; 1 for two empty masks."""
     union = (a | b).sum((1, 2))
     return torch.where(union > 0, (a & b).sum((1, 2)) / union.clamp(min=1), 1.0)
 
@@ -27,8 +27,9 @@ def intersection_over_union(a: Tensor, b: Tensor) -> Tensor:
 def pck(estimated: Tensor, target: Tensor, alpha: float = PCK_ALPHA) -> Tensor:
     """Percentage of correct key points (Yang, Ramanan, TPAMI 2013): (N,) in [0, 1].
 
-    A joint is correct within alpha * max(height, width) of the box around the target's joints.
-    Joints that the target lacks do not count; joints that were not estimated are wrong.
+    A joint is correct if its error is at most alpha * max(height, width) of the bounding box of the
+    target's joints. Joints missing in the target are ignored; joints missing in the estimate are
+    wrong.
 
     estimated, target: (N, 18, 2), (y, x) in pixels, negative = missing.
     """
@@ -41,7 +42,7 @@ def pck(estimated: Tensor, target: Tensor, alpha: float = PCK_ALPHA) -> Tensor:
 
 
 class Segmenter(nn.Module):
-    """(B, 3, H, W) in [-1, 1] -> logits of "person" (B, H, W)."""
+    """(B, 3, H, W) in [-1, 1] -> person logits (B, H, W)."""
 
     def __init__(self):
         super().__init__()
@@ -54,10 +55,11 @@ class Segmenter(nn.Module):
 
 
 def train_segmenter(images: Tensor, silhouettes: Tensor) -> Segmenter:
-    """Learn to find persons, on real pictures alone and on blurred copies of them.
+    """Train a person segmenter on real images and blurred copies of them.
 
-    Blurred, because the figure is to judge where a person stands, and sharpness has its own column.
-    images: uint8 (N, H, W, 3); silhouettes: bool (N, H, W); both on the device that trains.
+    The blur makes the segmenter robust to blurred images: the metric measures the pose, and
+    sharpness is measured separately.
+    images: uint8 (N, H, W, 3); silhouettes: bool (N, H, W); both on the training device.
     The result depends on torch's random state.
     """
     network = Segmenter().to(images.device, memory_format=torch.channels_last)
@@ -82,7 +84,7 @@ def _scaled(images: Tensor) -> Tensor:
 
 
 class SilhouetteJudge:
-    """IoU of the person found in generated pictures with the renderer's own silhouette.
+    """Pose metric of rendered data: IoU of the segmented person and the rendered silhouette.
 
     silhouettes: bool (N, H, W), of the targets.
     """
@@ -99,9 +101,9 @@ class SilhouetteJudge:
 
 
 class KeyPointJudge:
-    """PCK of the joints that an estimator finds in generated pictures.
+    """Pose metric of real data: PCK of the key points estimated in generated images.
 
-    estimate: uint8 (B, H, W, 3) -> joints (B, 18, 2); keypoints: (N, 18, 2), of the targets.
+    estimate: uint8 (B, H, W, 3) -> key points (B, 18, 2); keypoints: (N, 18, 2), of the targets.
     """
 
     def __init__(self, estimate, keypoints: np.ndarray):

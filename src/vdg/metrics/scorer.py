@@ -14,18 +14,19 @@ from vdg.metrics.sharpness import gradient_magnitude, sharpness
 from vdg.metrics.ssim import mask_ssim, ssim
 
 BATCH = 50
-FLOOR_MASKS = 1000  # enough to know mask-SSIM's floor
+FLOOR_MASKS = 1000  # enough to estimate the noise floor of mask-SSIM
 
 
 class Scorer:
     """Scores generated images against the targets of one test list.
 
-    targets: uint8 (N, H, W, 3); masks: bool (N, H, W), of the targets; None for no masked figures.
-    classifier: of IS and FID; None for neither.
-    crop_width: columns in the middle for a second SSIM without white margins; None for no such.
-    judge: of the pose; None for no such figure.
-    real_features: of the targets, where they are known already.
-    perceptual: LPIPS; None for no such figure.
+    targets: uint8 (N, H, W, 3).
+    masks: bool (N, H, W), pose masks of the targets; None omits the masked metrics.
+    classifier: network of IS and FID; None omits both.
+    crop_width: width of the central crop for a second SSIM without white margins; None omits it.
+    judge: pose metric; None omits it.
+    real_features: classifier features of the targets (N, D); None computes them.
+    perceptual: LPIPS; None omits it.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Scorer:
         self.real_features = real_features
 
     def __call__(self, generated: np.ndarray) -> tuple[dict[str, float], pd.DataFrame]:
-        """generated: uint8 (N, H, W, 3). Returns (figures of the set, figures of each pair)."""
+        """generated: uint8 (N, H, W, 3). Returns (metrics of the set, metrics of each pair)."""
         columns: dict[str, list] = {}
         spans = range(0, len(generated), BATCH)
         for i in tqdm(spans, desc="score", unit="batch", disable=None):
@@ -62,7 +63,7 @@ class Scorer:
 
     @property
     def classifier_suffix(self) -> str:
-        """Marks figures of the stand-in, which nobody may set beside published ones."""
+        """Suffix of the stand-in classifier's scores, which do not compare with published ones."""
         name = self.classifier.name
         return "" if name == "Inception-2015" else "_" + name.lower().replace("-", "_")
 
@@ -115,7 +116,7 @@ def _channels_first(images: np.ndarray) -> torch.Tensor:
 
 
 def noise_floor(masks: np.ndarray) -> float:
-    """mask-SSIM of noise against noise under the targets' masks: where the scale begins."""
+    """mask-SSIM between two noise images under the targets' masks: the floor of the metric."""
     rng = np.random.default_rng(0)
     shape = (*masks.shape, 3)
     x, y = (_channels_first(rng.integers(0, 256, shape, np.uint8)) for _ in range(2))

@@ -1,6 +1,6 @@
 """Sharpness: gradient magnitude of generated images relative to that of their targets.
 
-SSIM rewards blur, so no SSIM should be read without this figure beside it.
+SSIM rewards blur, so it should always be read together with sharpness.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ REC601 = (0.299, 0.587, 0.114)  # luminance weights of R, G, B (ITU-R BT.601)
 def gradient_magnitude(images: torch.Tensor) -> torch.Tensor:
     """Mean Sobel gradient magnitude of the luminance of each image.
 
-    images: (N, 3, H, W), RGB, uint8 or floating point; edges are replicated.
+    images: (N, 3, H, W), RGB, uint8 or floating point; borders are replicate-padded.
     Returns (N,), float32, in the images' units times the Sobel operator's gain of 8.
     """
     weights = torch.tensor(REC601, device=images.device).view(3, 1, 1)
@@ -30,8 +30,8 @@ def gradient_magnitude(images: torch.Tensor) -> torch.Tensor:
 def sharpness(generated: np.ndarray, targets: np.ndarray) -> float:
     """Sum of the gradient magnitudes of generated images over that of their targets.
 
-    generated, targets: (N,), by `gradient_magnitude`. 1 is as sharp as the real pictures.
-    Raises InputError when the targets have no gradient at all.
+    generated, targets: (N,), from `gradient_magnitude`. 1 is as sharp as the real images.
+    Raises InputError if all target gradients are 0.
     """
     if not targets.any():
         raise InputError("all target images are of one flat colour: sharpness is undefined")

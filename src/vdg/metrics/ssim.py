@@ -12,11 +12,11 @@ import torch
 
 from vdg.errors import InputError
 
-# On a CPU the sums run over stacks of images small enough for its caches, and the products with a
-# band over short pieces of an axis, because longer ones would mostly meet the band's zeros.
+# On a CPU, images are processed in stacks that fit into the caches, and axes in short tiles,
+# because a longer tile would mostly multiply the zeros of the band matrix.
 STACK = 2**20  # numbers
-TILE = 256  # bytes of positions, where a gradient is wanted
-BLOCK = 16  # positions, of bytes
+TILE = 256  # bytes of window positions, in the differentiable version
+BLOCK = 16  # window positions, in the uint8 version
 
 
 def _gaussian(sigma: float, radius: int) -> torch.Tensor:
@@ -34,18 +34,18 @@ WINDOWS = {
 def ssim(
     x: torch.Tensor, y: torch.Tensor, *, window: str = "gaussian", data_range=255.0
 ) -> torch.Tensor:
-    """Mean SSIM of each image pair over channels and all windows that lie inside the frame.
+    """Mean SSIM of each image pair over channels and over all windows inside the image.
 
     x, y: (N, C, H, W), any real dtype.
     window: "gaussian", 11 x 11 taps with sigma 1.5 and population covariance; or "uniform",
         7 x 7 with sample covariance.
     data_range: largest minus smallest possible value, a number or one per image (N,). Def-GAN's
-        script takes the range of the generated image; a range of 0 can give nan, as it does there.
+        script uses the range of the generated image; a range of 0 can give nan, as it does there.
 
-    Returns (N,). Moments of integer images are taken in float64, as scikit-image does (of bytes
-    under the uniform window in whole numbers, which lose nothing; the quotient of bytes needs no
-    more than float32), floating-point images in their own precision but at least float32 (keep TF32
-    matrix products off, torch's default: SSIM subtracts squares of nearly equal size).
+    Returns (N,). Moments of integer images are computed in float64, as in scikit-image. For uint8,
+    the uniform window uses exact integer sums, and the quotient needs float32 only. Floating-point
+    images are computed in their own precision, but at least float32. Keep TF32 matrix products off
+    (torch's default), because SSIM subtracts squares of nearly equal size.
     Raises InputError for unequal shapes and for images smaller than the window.
     """
     size = len(WINDOWS[window][0])
@@ -68,17 +68,17 @@ def ssim(
 
 
 def mask_ssim(x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor, **settings) -> torch.Tensor:
-    """SSIM over the whole frame after both images went black outside the target's mask.
+    """SSIM over the whole image after setting both images to 0 outside the target's mask.
 
     x, y: (N, C, H, W); mask: (N, 1, H, W), body where above 0; settings: as for `ssim`.
-    The black area scores 1, so the floor is high: report it beside the figure.
+    The black area scores 1, so the floor of the metric is high: report the floor with it.
     """
     body = mask > 0
     return ssim(x * body, y * body, **settings)
 
 
 def _total(x, y, data_range, window):
-    """SSIM, summed over windows and averaged over channels: (N,), with a gradient."""
+    """SSIM, summed over windows and averaged over channels: (N,), differentiable."""
     tile = TILE // data_range.itemsize
     total = torch.zeros_like(data_range)
     for i, j in itertools.product(*(_tiles(length, window, tile) for length in x.shape[-2:])):
@@ -98,14 +98,14 @@ def _total(x, y, data_range, window):
 
 @torch.no_grad()
 def _total_of_bytes(x, y, data_range, window):
-    """As `_total`, of bytes: in place, and in few products, each of all images and maps at once."""
+    """`_total` for uint8 images: in place, with few matrix products over all images and maps."""
     channels = x.shape[1]
-    # sums of whole numbers, at most 49 * 510^2, which float32 holds exactly
+    # sums of integers up to 49 * 510^2, which float32 represents exactly
     dtype = torch.float32 if window == "uniform" else torch.float64
     sums = []
     data_range = data_range.float().repeat_interleave(channels)
     for *stacks, ranges in _stacks(x.flatten(0, 1), y.flatten(0, 1), data_range):
-        # (H, image, W): a product along either outer axis is then one of two plain matrices
+        # (H, image, W): filtering along either outer axis is then one matrix product
         rows_first = {"dtype": dtype, "memory_format": torch.contiguous_format}
         a, b = (stack.transpose(0, 1).to(**rows_first) for stack in stacks)
         z = a.new_empty(len(a), 2, 2, *a.shape[1:])  # means before squares, p before q
@@ -122,8 +122,9 @@ def _similarity(means, squares, data_range, window):
     """SSIM of each window.
 
     means, squares: (2, ...), filtered maps of p = x + y and q = x - y, and of their squares. Both
-    factors of SSIM are (P - Q + C) / (P + Q + C) in them, which takes four filtered maps instead of
-    five, and loses no digits where x and y are alike. data_range: its dtype is the result's.
+    factors of SSIM have the form (P - Q + C) / (P + Q + C) in these maps. This needs four filtered
+    maps instead of five, and avoids cancellation where x and y are similar. data_range: its dtype
+    is the result's.
     """
     _, weight, factor = WINDOWS[window]
     mu2 = means * means
@@ -131,12 +132,12 @@ def _similarity(means, squares, data_range, window):
     mu2 = mu2.to(data_range.dtype)
     C1, C2 = (2 * (weight * K * data_range) ** 2 for K in (0.01, 0.03))
     mu_p2, var_p = mu2[0] + C1, minus_var[0] - C2 / factor
-    mu_q2, var_q = mu2[1], minus_var[1]  # the minus cancels, and the factor everywhere else
+    mu_q2, var_q = mu2[1], minus_var[1]  # the minus cancels; so does the factor, except at C2
     return (mu_p2 - mu_q2) * (var_p - var_q) / ((mu_p2 + mu_q2) * (var_p + var_q))
 
 
 def _filter(z, window):
-    """Filter the first and the last axis, keeping the positions where the window lies inside."""
+    """Filter the first and the last axis at all positions where the window lies inside."""
     size = len(WINDOWS[window][0])
     height, *others, width = z.shape
     rows = z.new_empty(height - size + 1, z[0].numel())
@@ -152,13 +153,13 @@ def _filter(z, window):
 
 
 def _stacks(x, y, data_range):
-    """Image pairs and their ranges, so many at a time that their four maps hold STACK numbers."""
+    """Split image pairs and their ranges so that four maps of a stack hold about STACK numbers."""
     step = len(x) if x.is_cuda else max(1, STACK // (4 * x.shape[1:].numel()))
     return zip(x.split(step), y.split(step), data_range.split(step), strict=True)
 
 
 def _tiles(length, window, tile):
-    """Overlapping slices of an axis that hold each position of the window exactly once."""
+    """Overlapping slices of an axis that contain each window position exactly once."""
     size = len(WINDOWS[window][0])
     positions = length - size + 1
     count = -(-positions // tile)
@@ -169,7 +170,7 @@ def _tiles(length, window, tile):
 @functools.lru_cache(maxsize=64)
 def _band(window, length, dtype, device):
     """(length, length - taps + 1): column j holds the window's taps from row j on."""
-    with torch.inference_mode(False):  # cached, so it must serve training too
+    with torch.inference_mode(False):  # cached, so it must be usable in training too
         taps = WINDOWS[window][0]
         band = torch.zeros(length, length - len(taps) + 1, dtype=torch.float64)
         for i, tap in enumerate(taps):

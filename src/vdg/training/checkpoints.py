@@ -1,4 +1,4 @@
-"""Checkpoints of one training run: written whole, read back bit for bit, the newest two kept."""
+"""Checkpoints of one training run: atomic writes, bit-exact resume, the newest two are kept."""
 
 import io
 import shutil
@@ -15,7 +15,7 @@ from vdg.training.objectives import Task
 
 Rows = list[dict[str, float]]
 Sums = list[dict[str, Tensor]]
-"""Of each process: its losses, summed over the steps since the last row."""
+"""Per rank: losses summed over the steps since the last row."""
 
 
 def checkpoints(scratch: Path) -> list[Path]:
@@ -35,7 +35,7 @@ def save(task: Task, scratch: Path, step: int, rows: Rows, sums: Sums) -> None:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_bytes(scratch / f"step-{step:08d}.pt", buffer.getvalue())
-    for old in checkpoints(scratch)[2:]:  # two, in case the newest is damaged
+    for old in checkpoints(scratch)[2:]:  # keep two, in case the newest is damaged
         old.unlink(missing_ok=True)
 
 
@@ -44,7 +44,7 @@ def resume(task: Task, scratch: Path, device) -> tuple[int, Rows, Sums]:
         try:
             state = torch.load(path, map_location=device, weights_only=True)
             step, rows, sums = state["step"], state["rows"], state["sums"]
-        except Exception as error:  # torch.load has no one exception for a damaged file
+        except Exception as error:  # torch.load has no common exception for damaged files
             warnings.warn(f"{path} is damaged ({type(error).__name__}); set aside", stacklevel=2)
             path.rename(path.with_suffix(".damaged"))
             continue

@@ -1,6 +1,6 @@
-"""Training by several processes, started by torchrun, each with its shard of every batch.
+"""Data-parallel training by torchrun's processes, each with one shard of every batch.
 
-With one process every function here does nothing, so that callers need not ask.
+With one process, every function here is a no-op, so callers need no special case.
 """
 
 import contextlib
@@ -19,15 +19,15 @@ from vdg.errors import InputError, StoppedError
 from vdg.training import lifetime
 
 PATIENCE = datetime.timedelta(minutes=10)
-"""How long a process waits for the others before it takes them for dead."""
+"""Timeout of collective operations."""
 
 
 def relaunch(processes: int, device: str) -> None:
-    """Let torchrun start `processes` copies of this process, unless this is one of them.
+    """Start `processes` copies of this process with torchrun, unless this is one of the copies.
 
-    Does not return then: the exit status is torchrun's, or the conventional one of a signal, which
-    the copies receive and answer with a checkpoint.
-    Raises InputError for a device, as in params.yaml, that has no room for so many.
+    Does not return if it starts them: it exits with torchrun's status. A signal is forwarded to the
+    copies, which save a checkpoint and stop; then StoppedError is raised.
+    Raises InputError for a device, as in params.yaml, that does not fit so many processes.
     """
     if processes == 1 or "RANK" in os.environ:
         return
@@ -41,7 +41,7 @@ def relaunch(processes: int, device: str) -> None:
         raise InputError(f"processes = {processes}: each takes a GPU, and there are {gpus} here")
     module = sys.modules["__main__"].__spec__.name
     launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    # a session of its own, or Ctrl-C would reach the copies twice
+    # a new session: otherwise Ctrl-C would reach the copies twice
     process = subprocess.Popen(
         [sys.executable, *launch, "-m", module, *sys.argv[1:]], start_new_session=True
     )
@@ -65,7 +65,7 @@ def relaunch(processes: int, device: str) -> None:
 
 @contextlib.contextmanager
 def join(device: torch.device):
-    """Join the processes that torchrun started, if it did. Yields this process's device."""
+    """Join torchrun's process group, if there is one. Yields this process's device."""
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         yield device
         return
@@ -84,36 +84,39 @@ def join(device: torch.device):
 
 
 def world_size() -> int:
-    """How many processes train."""
+    """Number of training processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this is; 0 writes the files."""
+    """Rank of this process; rank 0 writes the files."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def shard(batch: Tensor) -> Tensor:
-    """This process's shard of what belongs to a whole batch, (B, ...)."""
+    """This process's shard (B / world_size, ...) of a tensor of a whole batch (B, ...).
+
+    Raises InputError if B is not a multiple of world_size.
+    """
     if len(batch) % world_size():
         raise InputError(f"a batch of {len(batch)} does not divide by {world_size()} processes")
     return batch.chunk(world_size())[rank()]
 
 
 def wrap(module: nn.Module) -> nn.Module:
-    """The module, its gradients averaged and its batch-norm taken over all processes."""
+    """Wrap a module so that gradients and batch-norm statistics are averaged over all ranks."""
     if world_size() == 1:
         return module
     for layer in module.modules():
         if type(layer) is nn.BatchNorm2d:
-            layer.__class__ = BatchNorm  # in place: optimisers hold its parameters
-    # no buffers to send: batch statistics are those of all processes already, and spectral norms
+            layer.__class__ = BatchNorm  # in place, because optimisers hold its parameters
+    # no buffer broadcast: batch statistics are equal on all ranks already, and spectral norms
     # follow from the weights
     return DistributedDataParallel(module, broadcast_buffers=False)
 
 
 def mean(value: Tensor) -> Tensor:
-    """The mean of a tensor over all processes."""
+    """The mean of a tensor over all ranks."""
     if world_size() > 1:
         value = value.clone()
         dist.all_reduce(value)
@@ -122,14 +125,14 @@ def mean(value: Tensor) -> Tensor:
 
 
 def any_rank(flag: bool, device: torch.device | str) -> bool:
-    """Whether `flag` is true in any process; the same answer in all of them."""
+    """Whether `flag` is true on any rank; all ranks return the same."""
     if world_size() == 1:
         return flag
     return bool(mean(torch.tensor(float(flag), device=device)) > 0)
 
 
 def gather(values: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-    """Such scalars of every process, in the order of the ranks."""
+    """The scalars of every rank, in rank order."""
     if world_size() == 1 or not values:
         return [values] * world_size()
     stacked = torch.stack(list(values.values()))
@@ -140,7 +143,7 @@ def gather(values: dict[str, Tensor]) -> list[dict[str, Tensor]]:
 
 @contextlib.contextmanager
 def rank0_first():
-    """Run the block in process 0, and only then in the others."""
+    """Run the block on rank 0 first, then on the other ranks."""
     if rank() > 0:
         dist.barrier()
     yield
@@ -149,15 +152,15 @@ def rank0_first():
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch-norm over the batch of all processes, on any device.
+    """Batch-norm synchronised over all ranks, on any device.
 
-    torch's SyncBatchNorm does the same on a GPU alone. With one process it is nn.BatchNorm2d.
+    torch's SyncBatchNorm supports GPUs only. With one process this is nn.BatchNorm2d.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or world_size() == 1:
             return super().forward(x)
-        from torch.distributed.nn.functional import all_reduce  # with a gradient
+        from torch.distributed.nn.functional import all_reduce  # differentiable
 
         wide = x.float()
         count = x.numel() // x.shape[1] * world_size()

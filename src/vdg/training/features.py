@@ -1,6 +1,6 @@
-"""Frozen ImageNet features, for losses that compare images by more than their pixels.
+"""Frozen ImageNet features for perceptual losses.
 
-Only the first layers are used, so that features have the resolution of the image.
+Only the first layers are used, so that the features have the resolution of the image.
 """
 
 from pathlib import Path
@@ -16,14 +16,14 @@ from vdg.metrics import classifiers
 
 VGG19_URL = VGG19_Weights.IMAGENET1K_V1.url
 OUTSIDE = -10_000.0
-"""A feature that no image has: what lies outside the frame is nobody's nearest neighbour."""
+"""Padding value outside the range of features, so that padding is never the nearest neighbour."""
 
 
 class Features(nn.Module):
     """Images (B, 3, H, W) in [-1, 1] -> features (B, C, H, W) of frozen layers, in float32.
 
-    mean, std: three numbers each, of the images that the layers were trained on, in [-1, 1].
-    stride: of the layers; the image is enlarged by it first.
+    mean, std: three numbers each, statistics of the layers' training images in [-1, 1].
+    stride: of the layers; the image is upscaled by this factor first.
     """
 
     def __init__(self, layers: nn.Module, mean: list[float], std: list[float], stride: int = 1):
@@ -42,7 +42,7 @@ class Features(nn.Module):
 
 
 def load_features(name: str) -> Features | None:
-    """The features that a system's setting `features` names; None for "none".
+    """Load features by name, a system's setting `features`; None for "none".
 
     "vgg19": block1_conv2 after ReLU (64 channels) of torchvision's ImageNet VGG19.
     "efficientnet-lite0": the stem of ImageNet EfficientNet-Lite0 (3x3 stride 2, ReLU6,

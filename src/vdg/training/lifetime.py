@@ -1,4 +1,4 @@
-"""Who may train where, and how long: one process per scratch folder, none after its DVC."""
+"""Lifetime of a training process: it locks its scratch folder and stops if its DVC is killed."""
 
 import contextlib
 import os
@@ -15,10 +15,10 @@ _held: dict[Path, FileLock] = {}
 
 
 def hold(scratch: Path) -> None:
-    """Keep other processes out of `scratch` until this one ends or calls `release`.
+    """Lock `scratch` against other processes until this one ends or calls `release`.
 
-    The lock is the system's, so that even SIGKILL frees it.
-    Raises InputError that names the process which trains there.
+    The lock is held by the operating system, which frees it even after SIGKILL.
+    Raises InputError with the name of the process that holds the lock.
     """
     if scratch in _held:
         return
@@ -39,21 +39,21 @@ def hold(scratch: Path) -> None:
 
 
 def release(scratch: Path) -> None:
-    """Let other processes into `scratch` again."""
+    """Unlock `scratch`."""
     if scratch in _held:
         _held.pop(scratch).release()
 
 
 def orphaned() -> bool:
-    """Whether DVC ran this process and was killed: nobody waits for the result any more.
+    """Whether DVC started this process and was killed, so that the result is no longer needed.
 
-    Without DVC never: a training under nohup outlives its shell on purpose.
+    Always false without DVC, because a training under nohup outlives its shell on purpose.
     """
     return "DVC_STAGE" in os.environ and _ancestors(len(ANCESTORS)) != ANCESTORS
 
 
 def _ancestors(count: int) -> list[int]:
-    """The ids of this process's parent and, if `count` is 2, of the parent's parent."""
+    """Process ids of the parent and, if `count` is 2, the grandparent."""
     found = [os.getppid()]
     with contextlib.suppress(psutil.Error):
         found += [psutil.Process(found[0]).ppid()] if count > 1 else []
@@ -61,10 +61,10 @@ def _ancestors(count: int) -> list[int]:
 
 
 def _through_a_shell() -> bool:
-    """Whether a shell stands between: some replace themselves by their command, some wait."""
+    """Whether the parent is a shell: some shells exec the command, others wait for it."""
     with contextlib.suppress(psutil.Error):
         return psutil.Process(os.getppid()).name() in SHELLS
     return False
 
 
-ANCESTORS = _ancestors(1 + _through_a_shell())  # when this process started
+ANCESTORS = _ancestors(1 + _through_a_shell())  # at the start of this process

@@ -1,4 +1,4 @@
-"""One training loop for every stage of every system: it knows steps, not networks."""
+"""The training loop of every stage of every system, independent of the networks."""
 
 import functools
 import math
@@ -20,39 +20,42 @@ from vdg.training.objectives import Task
 
 
 def learning_rate_factor(step: int, steps: int, lr_decay_fraction: float) -> float:
-    """1, then falling linearly to 0 over the final fraction of the steps (as pix2pix does)."""
+    """Factor on the learning rates: 1, then linear decay to 0 over the final fraction of steps.
+
+    Source: pix2pix (Isola et al., CVPR 2017).
+    """
     left = (steps - step) / steps
     return min(1.0, left / lr_decay_fraction) if lr_decay_fraction else 1.0
 
 
 def train(
     task: Task,
-    batch_at: Callable[[int], Any],  # the batch of a step, a function of the step alone
+    batch_at: Callable[[int], Any],  # step -> batch, without other state
     *,
     steps: int,
-    scratch: Path,  # checkpoints; belongs to this configuration and inputs alone
+    scratch: Path,  # checkpoints of exactly this configuration and these inputs
     lr_decay_fraction: float = 0.5,  # final fraction of steps with linear decay to 0
     device: torch.device | str = "cpu",
     precision: str = "fp32",  # or "bf16": autocast of the forward passes
-    compiled: bool = False,  # by torch.compile, which needs a C++ compiler
+    compiled: bool = False,  # use torch.compile, which needs a C++ compiler
     log_every: int = 20,  # steps per row of the losses
     checkpoint_every: int = 500,  # steps
     label: str = "train",  # of the progress bar
-    at_checkpoint: Callable[[], None] = lambda: None,  # to show what there is so far
-    watch: Callable[[], dict[str, float]] = dict,  # measures the result, for the rows alone
-    watches: int = 10,  # how often at most
+    at_checkpoint: Callable[[], None] = lambda: None,  # called after each checkpoint
+    watch: Callable[[], dict[str, float]] = dict,  # returns metrics of the result, for the rows
+    watches: int = 10,  # maximum number of calls of `watch`
 ) -> list[dict[str, float]]:
-    """Train to the last step, going on from a checkpoint in `scratch` if there is one.
+    """Train to the last step, resuming from a checkpoint in `scratch` if there is one.
 
     Returns one row per `log_every` steps: `step`, the mean of each loss since the last row and,
-    at most `watches` times and in the last, what `watch` measures.
+    at most `watches` times and in the last row, the metrics of `watch`.
     Raises InputError when a loss or a weight is not finite, StoppedError after SIGINT or SIGTERM.
     """
     for module in task.modules.values():
         module.train().to(device, memory_format=torch.channels_last)
         if compiled:
             module.compile()
-    if compiled:  # the compiler learns of it this way alone
+    if compiled:  # the compiler ignores the deterministic debug mode and reads only this flag
         torch.use_deterministic_algorithms(
             torch.are_deterministic_algorithms_enabled(), warn_only=True
         )
@@ -71,7 +74,7 @@ def train(
     )
     watch_every = math.ceil(steps / watches / log_every) * log_every
     sums = sums_of_all[distributed.rank()] if sums_of_all else {}
-    # a GPU would wait for every answer of the other processes: there they are asked once per row
+    # every exchange between processes stalls a GPU: there, signals are checked once per row
     ask_every = log_every if distributed.world_size() > 1 and "cuda" in str(device) else 1
     with (
         _stop_signal() as stopped,
@@ -92,7 +95,7 @@ def train(
             batch = batch_at(step)
             with autocast:
                 losses = task.update(batch)
-            # sums stay on the device: reading a loss at every step would stall a GPU
+            # keep sums on the device: reading a loss at every step would stall a GPU
             sums = {k: v.float() + sums.get(k, 0.0) for k, v in losses.items()}
             done = step + 1
             if done % log_every == 0 or done == steps:
@@ -129,7 +132,7 @@ def _require_finite(row: dict[str, float], scratch: Path) -> None:
 
 
 def _require_finite_weights(task: Task, scratch: Path, step: int) -> None:
-    """A gradient that is not finite shows in the weights before it shows in a loss."""
+    """Raise if a weight is not finite: weights show a bad gradient earlier than losses do."""
     for name, weights in task.modules.state_dict().items():
         if weights.is_floating_point() and not weights.isfinite().all():
             raise _diverged(f"the weights {name} are not finite", step, scratch)
@@ -145,11 +148,11 @@ def _diverged(what: str, step: int, scratch: Path) -> InputError:
 
 @contextmanager
 def _stop_signal():
-    """A list that receives SIGINT or SIGTERM, so that a step is never cut in two."""
+    """Yield a list that collects SIGINT and SIGTERM, so that a step is never interrupted."""
     stopped: list[int] = []
 
     def note(signum, _frame):
-        if stopped:  # asked twice: at once
+        if stopped:  # second signal: exit at once
             raise KeyboardInterrupt
         stopped.append(signum)
         print("Saving a checkpoint; press Ctrl-C again to exit now", file=sys.stderr)
@@ -163,6 +166,6 @@ def _stop_signal():
 
 
 def write_losses(path, rows: list[dict[str, float]]) -> None:
-    """Write the rows of `train` as CSV: step, losses, and empty where nothing was watched."""
+    """Write the rows of `train` as CSV; metrics are empty in rows without a call of `watch`."""
     text = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")
     write_bytes(path, text.encode())

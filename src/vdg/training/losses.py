@@ -19,7 +19,7 @@ def l1(I_hat: Tensor, I_b: Tensor) -> Tensor:
 
 
 def mask_l1(I_hat: Tensor, I_b: Tensor, M_b: Tensor, w: float = 1.0) -> Tensor:
-    """L_1^mask = mean |I_hat - I_b| (1 + w M_b): divided by all pixels, not by the mask's area."""
+    """L_1^mask = mean |I_hat - I_b| (1 + w M_b): the mean over all pixels, not over the mask."""
     return ((I_hat - I_b).abs() * (1 + w * M_b)).mean()
 
 
@@ -35,7 +35,7 @@ def mask_ssim(I_hat: Tensor, I_b: Tensor, M_b: Tensor, w: float = 1.0) -> Tensor
 
 
 def _mirror_edges(images: Tensor, margin: int) -> Tensor:
-    """As F.pad's "reflect", whose gradient on CUDA is not deterministic."""
+    """Reflect padding with a deterministic gradient; F.pad's is not deterministic on CUDA."""
     for axis in (-1, -2):
         length = images.shape[axis]
         first = images.narrow(axis, 1, margin).flip(axis)
@@ -45,7 +45,7 @@ def _mirror_edges(images: Tensor, margin: int) -> Tensor:
 
 
 class ImageLoss:
-    """L_img = alpha L_SSIM^mask + (1 - alpha) L_1^mask, the mask entering as (1 + w M_b).
+    """L_img = alpha L_SSIM^mask + (1 - alpha) L_1^mask, with pixel weights (1 + w M_b).
 
     The variants of the paper are (alpha, w): VDG^L1 is (0, 0), VDG^mask-L1 (0, 1), VDG (alpha, 1).
     """
@@ -64,7 +64,7 @@ class ImageLoss:
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Binary cross-entropy of the discriminator's logits: half on real pairs, half on generated.
+    """Binary cross-entropy of the discriminator's logits, averaged over real and generated pairs.
 
     Source: Goodfellow et al., NeurIPS 2014; on patches, Isola et al., CVPR 2017.
     """

@@ -1,4 +1,4 @@
-"""What is optimised: the interface of a task, and the two that VDG is trained by."""
+"""Training tasks: their interface, and the tasks of VDG's two stages."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -12,35 +12,35 @@ from vdg.training.losses import ImageLoss, adversarial_loss, discriminator_loss,
 
 Wrapper = Callable[[nn.Module], nn.Module]
 ADVERSARIAL_BETA = 0.5
-"""Adam's beta_1 against an adversary, as in PG2, Def-GAN and the author's later code."""
+"""Adam's beta_1 in adversarial training, as in PG2, Def-GAN and the author's later code."""
 
 
 class Task(Protocol):
-    """What is trained.
+    """Networks, optimisers and losses of one training.
 
     A task may define `rate(step, steps)`, the factor on all learning rates at a step, in place of
     the linear decay.
     """
 
-    result: nn.Module  # the network to keep: of `modules`, or part of one
-    modules: nn.ModuleDict  # everything with state, which checkpoints hold
+    result: nn.Module  # the trained network: one of `modules`, or a submodule of one
+    modules: nn.ModuleDict  # all modules with state, saved in checkpoints
     optimizers: dict[str, torch.optim.Optimizer]
 
     def wrap(self, wrapper: Wrapper) -> None:
-        """Put the networks that `update` calls into a wrapper."""
+        """Replace the networks that `update` calls by wrapped ones."""
 
     def update(self, batch: Any) -> dict[str, Tensor]:
         """Take one optimisation step and return its losses, detached."""
 
 
 def adam(module: nn.Module, learning_rate: float, beta: float = 0.9) -> torch.optim.Optimizer:
-    """Adam over the parameters that train. beta: its beta_1."""
+    """Adam over the trainable parameters. beta: its beta_1."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     return torch.optim.Adam(parameters, lr=learning_rate, betas=(beta, 0.999), fused=True)
 
 
 class Reconstruction:
-    """Stage I: || I_b^R - I_b ||_1, unmasked, no adversary.
+    """Stage I: || I_b^R - I_b ||_1, unmasked, without a discriminator.
 
     settings: `learning_rate`.
     """
@@ -94,13 +94,13 @@ class Refinement:
     def update(self, batch: Batch) -> dict[str, Tensor]:
         I_hat = self.generator(batch.I_a, batch.K_a, batch.K_b)
 
-        # real and generated images in one pass: the same sum, half the calls
+        # real and generated images in one pass, to halve the number of calls
         given = [torch.cat([x, x]) for x in (batch.I_a, batch.K_b)]
         logits = self.discriminator(*given, torch.cat([batch.I_b, I_hat.detach()]))
         L_D = discriminator_loss(*logits.chunk(2))
         step(self.optimizers["discriminator"], L_D)
 
-        D = self.modules["discriminator"]  # unwrapped: its parameters need no gradient here
+        D = self.modules["discriminator"]  # unwrapped, because its parameters need no gradient
         D.requires_grad_(False)
         L_adv = adversarial_loss(D(batch.I_a, batch.K_b, I_hat))
         D.requires_grad_(True)
@@ -114,7 +114,7 @@ class Refinement:
 
 
 def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step of an optimiser down the gradient of a loss."""
+    """Take one optimiser step on a loss."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()

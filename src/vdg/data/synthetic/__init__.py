@@ -1,12 +1,12 @@
-"""The embedded data set: made-up people as surveillance crops, in Market-1501's layout.
+"""The embedded data set: synthetic people as surveillance crops, in Market-1501's layout.
 
-No public data set of people may be shipped with code, so this module draws one: articulated
-bodies of tapered capsules, seen by orthographic cameras, shaded through a z-buffer. A picture
-depends on nothing but (seed, identity, view).
+Public data sets of people may not be redistributed with code, so this package renders one:
+articulated bodies of tapered capsules, orthographic cameras, z-buffer shading. A crop depends only
+on (seed, identity, view).
 
-Frames are right-handed: x to the person's left, y up, z out of the chest; in camera space x to
-the right of the picture, y up, z towards the camera. Lengths are in body heights. Every body part
-hangs down the -y axis of its own frame.
+Frames are right-handed. Body frames: x to the person's left, y up, z out of the chest. Camera
+space: x to the right of the image, y up, z towards the camera. Lengths are in body heights. Every
+body part extends along the -y axis of its own frame.
 """
 
 import contextlib
@@ -29,21 +29,22 @@ from vdg.data.synthetic.render import Picture, render
 from vdg.errors import InputError
 from vdg.files import replacing
 
-WORTH_A_PROCESS = 200  # pictures that each process must have to draw, or there is one alone
+WORTH_A_PROCESS = 200  # minimum number of crops per process
 
 
 def write_archive(
     folder: Path, *, height: int, train_identities: int, test_identities: int, views: int, seed: int
 ) -> None:
-    """Write what a real data set ships, under `folder`.
+    """Render the data set and write it under `folder` in the form of a real data set.
 
     synthetic.zip: PNG crops of height x height // 2 pixels in Market-1501's layout. Training
-        identities are odd and test identities even numbers, so that the count of neither changes
-        the other.
-    annotation-train.csv, annotation-test.csv: key points, as `vdg.data.annotations` reads them.
-    silhouettes-train.safetensors, silhouettes-test.safetensors: the pixels of each person.
+        identities have odd numbers and test identities even ones, so that changing the count of one
+        split leaves the other unchanged.
+    annotation-train.csv, annotation-test.csv: key points in the format of `vdg.data.annotations`.
+    silhouettes-train.safetensors, silhouettes-test.safetensors: the silhouette of each person.
 
-    Raises InputError for a height that is not a multiple of 4, or counts that draw nothing.
+    Raises InputError for a height below 32 or not a multiple of 4, a count below 1, and a negative
+    seed.
     """
     settings = {"train_identities": train_identities, "test_identities": test_identities}
     for name, value in (settings | {"views": views}).items():
@@ -78,8 +79,8 @@ def write_archive(
             for name in names:
                 png = io.BytesIO()
                 Image.fromarray(drawn[name].image).save(png, "PNG")
-                entry = zipfile.ZipInfo(f"bounding_box_{part}/{name}")  # dated 1980
-                entry.create_system = 3  # alike on every system
+                entry = zipfile.ZipInfo(f"bounding_box_{part}/{name}")  # fixed date, 1980
+                entry.create_system = 3  # equal bytes on every operating system
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, png.getvalue())
             keypoints = [drawn[name].keypoints for name in names]
@@ -94,7 +95,7 @@ def _render(wanted: tuple[int, int], height: int, seed: int) -> Picture:
 
 @contextlib.contextmanager
 def _in_parallel(count: int):
-    """A `map` that keeps the order, over as many processes as `count` pictures are worth."""
+    """Yield an order-preserving `map`, parallel if `count` crops are worth several processes."""
     workers = min(os.cpu_count() or 1, count // WORTH_A_PROCESS)
     if workers < 2:
         yield map

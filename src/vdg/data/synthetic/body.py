@@ -1,4 +1,4 @@
-"""Bodies: poses as joint angles, and the tapered capsules that a person in a pose is made of."""
+"""Bodies: poses as joint angles, and the tapered capsules of a posed person."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,30 +11,30 @@ UPPER_ARM, FOREARM, LEG = 0.165, 0.14, 0.24  # LEG: thigh and shin each
 
 
 class Capsule(NamedTuple):
-    """The hull of two spheres, stretched by (x, z): a tapered limb of elliptic section."""
+    """The hull of two spheres, stretched along x and z: a tapered limb of elliptic section."""
 
     origin: np.ndarray
-    axes: np.ndarray  # (3, 3), columns x, y, z of the part's frame
+    axes: np.ndarray  # (3, 3), columns are the x, y, z axes of the body part's frame
     length: float
     radii: tuple[float, float]
-    paint: Callable  # (x, y, z) of surface points in the part's frame -> colours
+    paint: Callable  # surface points (x, y, z) in the body part's frame -> colours
     stretch: tuple[float, float] = (1.0, 1.0)
     capped: bool = True
 
     def extent(self):
-        """Lowest and highest (x, y) that it covers in camera space."""
+        """Bounding box in camera space: lowest (x, y), highest (x, y)."""
         tip = self.origin - self.length * self.axes[:, 1]
         reach = np.linalg.norm(self.axes * (self.stretch[0], 1, self.stretch[1]), axis=1)
         ends, radii = np.stack([self.origin, tip]), np.array(self.radii)[:, None]
         return (ends - radii * reach).min(0)[:2], (ends + radii * reach).max(0)[:2]
 
     def hit(self, x, y):
-        """Depths where rays at camera (x, y) first meet the part (-inf: never).
+        """Intersect the rays at camera (x, y) with the capsule; depth is -inf without a hit.
 
-        The part is the union of spheres with centre c(t) and radius r(t), both linear in t. On
-        its surface |p - c|^2 = r^2 and the derivative by t vanishes, which leaves a quadratic in
-        the depth; the two end spheres close it. Returns depth, points and normals in the part's
-        frame.
+        The capsule is the union of spheres with centre c(t) and radius r(t), both linear in t. On
+        its surface |p - c|^2 = r^2 and the derivative with respect to t vanishes, which gives a
+        quadratic in the depth. The two end spheres are intersected separately. Returns the first
+        depth, and points and normals.
         """
         shrink = np.array([1 / self.stretch[0], 1, 1 / self.stretch[1]])
         inward = shrink[:, None] * self.axes.T
@@ -53,7 +53,7 @@ class Capsule(NamedTuple):
 
         u, w = rays[1] * axis + r0 * slope, toward[1] * axis
         depth = np.full(len(x), -np.inf)
-        if speed > w * w / norm:  # otherwise the view is along the axis: end spheres only
+        if speed > w * w / norm:  # else the rays are along the axis and hit the end spheres only
             depth = root(speed - w * w / norm, along - u * w / norm, square - r0**2 - u * u / norm)
         flat = np.where(np.isfinite(depth), depth, 0)
         t = (u + flat * w) / norm
@@ -76,7 +76,7 @@ class Capsule(NamedTuple):
 
 
 def turn(axis: str, angle: float) -> np.ndarray:
-    """Right-handed rotation about an axis; angle in degrees."""
+    """Right-handed rotation matrix (3, 3) about an axis; angle in degrees."""
     c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
     return np.array(
         {
@@ -88,9 +88,9 @@ def turn(axis: str, angle: float) -> np.ndarray:
 
 
 class Pose(NamedTuple):
-    """Joint angles in degrees, (right, left) where there are two.
+    """Joint angles in degrees; arrays are (right, left).
 
-    flex: forward; spread: sideways; inward: turn of the upper arm; bend: of elbow and knee.
+    flex: forward; spread: sideways; inward: rotation of the upper arm; bend: of elbow or knee.
     """
 
     lean: float
@@ -156,7 +156,7 @@ def sample_pose(rng) -> Pose:
 
 
 def build_body(person: Person, pose: Pose, facing: np.ndarray):
-    """The capsules and the (18, 3) joints in camera space; facing: (3, 3) axes of the hips."""
+    """Capsules and joints (18, 3) in camera space. facing: (3, 3), axes of the hips' frame."""
     g = person.girth
     skin, hair, sleeve, leg = person.skin, person.hair, person.sleeves, person.trousers
     parts, joints = [], np.zeros((18, 3))
@@ -165,17 +165,17 @@ def build_body(person: Person, pose: Pose, facing: np.ndarray):
         return lambda x, y, z: np.broadcast_to(colour, (len(x), 3))
 
     def covered(cloth, until, length, offset=0.0):
-        """Cloth down to `until` (in lengths of the bone), skin below."""
+        """Cloth down to `until` (fraction of the bone's length), skin below."""
         return lambda x, y, z: np.where((-y < until * length)[:, None], cloth(x, y - offset), skin)
 
-    def chest(x, y, z):  # in the frame of the hips' centre
+    def chest(x, y, z):  # in the hips' frame
         top, bottom = person.top(x, y), person.bottom(x, y)
         clothed = np.where((y > person.hem)[:, None], top, bottom)
         collar = person.torso - 0.012 + 0.9 * np.abs(x) - 0.25 * np.maximum(z, 0)
         bare = (y > collar) & (np.abs(x) < 0.06)
         return np.where(bare[:, None], skin, clothed)
 
-    def under_skirt(paint):  # hides thighs that stride through the skirt
+    def under_skirt(paint):  # paints thighs that intersect the skirt like the skirt
         return lambda x, y, z: np.where(
             (-y < 0.85 * person.skirt)[:, None], person.skirt_cloth(x, y), paint(x, y, z)
         )

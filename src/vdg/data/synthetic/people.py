@@ -1,4 +1,4 @@
-"""The people of the embedded data set: skin, hair, build and clothes, drawn from an identity."""
+"""People of the embedded data set: skin, hair, build and clothes, sampled per identity."""
 
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ HAIRS = ((22, 19, 18), (46, 32, 24), (86, 58, 36), (150, 108, 62), (206, 172, 11
 
 
 class Cloth(NamedTuple):
-    """A two-coloured fabric, as a function of the surface point in the frame of the bone."""
+    """A two-coloured fabric, as a function of the surface point in the bone's frame."""
 
     pattern: str
     colours: np.ndarray  # (2, 3)
@@ -54,7 +54,7 @@ class Cloth(NamedTuple):
 
     def __call__(self, x, y):
         rings = np.sin(2 * np.pi / self.period * y) > 0
-        bars = np.cos(2 * np.pi / self.period * x) > 0  # even in x: left and right are alike
+        bars = np.cos(2 * np.pi / self.period * x) > 0  # even in x: left-right symmetric
         second = {
             "plain": np.zeros(len(x)),
             "horizontal": rings,
@@ -66,19 +66,19 @@ class Cloth(NamedTuple):
 
 
 class Person(NamedTuple):
-    """What all pictures of an identity share."""
+    """Appearance shared by all crops of an identity."""
 
     skin: np.ndarray
     hair: np.ndarray
-    hair_length: float  # below the crown; 0 is bald, above 0.2 covers the nape
+    hair_length: float  # below the crown; 0: bald, above 0.2: covers the nape
     top: Cloth
     bottom: Cloth
     shoes: np.ndarray
-    sleeves: float  # along the arm: 0 none, 1 to the elbow, 2 to the wrist
-    trousers: float  # along the leg: -1 none, 1 to the knee, 2 to the ankle
-    skirt: float  # length below the waist; 0 is none
+    sleeves: float  # length along the arm: 0 none, 1 to the elbow, 2 to the wrist
+    trousers: float  # length along the leg: -1 none, 1 to the knee, 2 to the ankle
+    skirt: float  # length below the waist; 0: none
     skirt_cloth: Cloth
-    hem: float  # where top meets bottom, above the hips
+    hem: float  # height of the boundary between top and bottom, above the hips
     girth: float
     shoulders: float
     torso: float
@@ -93,7 +93,7 @@ def jitter_colour(rng, value, jitter=6) -> np.ndarray:
 def _cloth(rng, names, patterns: dict[str, float]) -> Cloth:
     pattern = rng.choice(list(patterns), p=list(patterns.values()))
     first = np.array(GARMENTS[rng.choice(names)])
-    # a second colour that stays apart at a few pixels
+    # a second colour that remains distinguishable at a few pixels
     others = [c for c in GARMENTS.values() if np.abs(first - c).mean() > 70]
     second = others[rng.integers(len(others))]
     colours = np.stack([jitter_colour(rng, first), jitter_colour(rng, second)])

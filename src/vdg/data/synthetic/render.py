@@ -1,4 +1,4 @@
-"""Pictures: a person in a pose before a background, shaded through a z-buffer."""
+"""Render a posed person in front of a background, with a z-buffer."""
 
 from typing import NamedTuple
 
@@ -8,26 +8,26 @@ from vdg.data.synthetic.body import Capsule, Pose, build_body, sample_pose, turn
 from vdg.data.synthetic.people import jitter_colour, sample_person
 
 SAMPLES = 2  # supersampling per axis
-# how deep below the visible surface a joint is still found: an estimator sees through one limb,
-# and guesses shoulders and hips from the outline
+# maximum depth of a visible joint below the visible surface: an estimator detects joints behind one
+# limb, and infers shoulders and hips from the outline
 TOLERANCE = np.full(18, 0.075)
 TOLERANCE[[1, 2, 5, 8, 11]] = 0.2
 TOLERANCE[[9, 12]] = 0.13
 TOLERANCE[[0, 14, 15, 16, 17]] = 0.03
-# muted, as pavements and facades are: the person is what a generator has to carry over
+# muted colours, as of pavements and facades
 GROUNDS = ((146, 144, 140), (160, 154, 144), (128, 130, 132), (174, 166, 154), (126, 138, 106))
-GRASS = 4  # of the grounds
+GRASS = 4  # index in GROUNDS
 WALLS = ((168, 164, 158), (152, 140, 130), (138, 142, 146), (180, 174, 164), (116, 126, 106))
 
 
 class Picture(NamedTuple):
-    """One crop.
+    """A rendered crop.
 
     image: uint8, (H, W, 3), RGB.
     keypoints: int16, (18, 2), (row, column) of OpenPose's joints (nose, neck, right shoulder,
         elbow, wrist, left shoulder, elbow, wrist, right hip, knee, ankle, left hip, knee, ankle,
-        right eye, left eye, right ear, left ear); -1 where a pose estimator would not find one.
-    silhouette: bool, (H, W), the pixels that the person covers by at least one half.
+        right eye, left eye, right ear, left ear); -1 where a pose estimator would miss the joint.
+    silhouette: bool, (H, W), pixels of which the person covers at least one half.
     camera: 1 to 6.
     """
 
@@ -38,19 +38,19 @@ class Picture(NamedTuple):
 
 
 def _noise(rng, y, x, cells):
-    """Value noise on the grid of y and x (1-D, in picture heights), `cells` nodes per height."""
+    """Value noise at the grid of y and x (1-D, in image heights), with `cells` nodes per height."""
     grid = rng.standard_normal((2 * cells, 2 * cells))
 
-    def weights(c):  # of linear interpolation between the grid's nodes
+    def weights(c):  # linear interpolation weights between the nodes
         return np.maximum(0, 1 - np.abs((c[:, None] + 0.4) * cells - np.arange(2 * cells)))
 
     return weights(y) @ grid @ weights(x).T
 
 
 def _background(rng, y, x):
-    """A wall above a ground, each with its texture: (len(y), len(x), 3).
+    """A textured wall above a textured ground: (len(y), len(x), 3).
 
-    y, x: 1-D coordinates in picture heights, from the crop's upper left corner.
+    y, x: 1-D coordinates in image heights, from the crop's upper left corner.
     """
     edge = rng.choice([-1.0, rng.uniform(0.15, 0.75)], p=[0.35, 0.65])  # -1: ground only
     slope = rng.uniform(-0.12, 0.12)
@@ -74,10 +74,10 @@ def _background(rng, y, x):
 
 
 def render(identity: int, view: int, height: int, seed: int) -> Picture:
-    """Draw one view of an identity, height x height // 2 pixels; an even height.
+    """Render one view of an identity, height x height // 2 pixels; height must be even.
 
-    The azimuths of an identity's views follow the golden angle, so that any first few of them
-    spread over the circle.
+    The azimuths of successive views differ by the golden angle, so that the first views of an
+    identity already cover the circle evenly.
     """
     rng = np.random.default_rng([2, seed, identity, view])
     person, pose = sample_person(identity, seed), sample_pose(rng)
@@ -91,10 +91,10 @@ def render(identity: int, view: int, height: int, seed: int) -> Picture:
     azimuth = person.azimuth + 137.508 * view + rng.uniform(-12, 12)
     parts, joints = build_body(person, pose, turn("x", elevation) @ turn("y", azimuth))
 
-    # the crop of a detector: head near the top, feet near the bottom
+    # crop as a detector does: head near the top, feet near the bottom
     spans = np.array([part.extent() for part in parts])
     (left, bottom), (right, top) = spans[:, 0].min(0), spans[:, 1].max(0)
-    tall = (top - bottom) / rng.uniform(0.88, 0.95)  # body heights per picture height
+    tall = (top - bottom) / rng.uniform(0.88, 0.95)  # body heights per image height
     centre = (left + right + 2 * joints[1, 0]) / 4 + tall * rng.uniform(-0.02, 0.02)
     middle = (top + bottom) / 2 + tall * rng.uniform(-0.015, 0.015)
 
@@ -119,7 +119,7 @@ def render(identity: int, view: int, height: int, seed: int) -> Picture:
 
 
 def _paint(parts: list[Capsule], rows, columns, scene, light) -> np.ndarray:
-    """Draw the parts on a scene (H, W, 3) in place. Returns depths (H, W), -inf beside them."""
+    """Draw body parts on a scene (H, W, 3) in place. Returns depths (H, W), -inf = background."""
     depths = np.full(scene.shape[:2], -np.inf)
     for part in parts:
         low, high = part.extent()
@@ -136,7 +136,7 @@ def _paint(parts: list[Capsule], rows, columns, scene, light) -> np.ndarray:
 
 
 def _keypoints(joints, depths, middle, centre, tall) -> np.ndarray:
-    """Where a pose estimator would find the joints: int16 (18, 2), -1 for hidden ones."""
+    """Key points as a pose estimator would detect them: int16 (18, 2), -1 = hidden."""
     n = len(depths)
     at = np.stack([(middle - joints[:, 1]) / tall + 0.5, (joints[:, 0] - centre) / tall + 0.25], 1)
     keypoints = np.floor(at * (n // SAMPLES)).astype(np.int16)
@@ -169,14 +169,14 @@ NAMED_POSES = {
     },
     "wave": {"arm_spread": np.array([120.0, 9.0]), "arm_bend": np.array([35.0, 14.0])},
 }
-"""Poses that `named_keypoints` draws; what a pose leaves out is as in standing."""
+"""Poses of `named_keypoints`; omitted angles are those of standing."""
 
 
 def named_keypoints(name: str, azimuth: float, height: int) -> np.ndarray:
-    """Key points of a named pose, as an estimator would find them: int16 (18, 2), -1 = hidden.
+    """Key points of a named pose, as an estimator would detect them: int16 (18, 2), -1 = hidden.
 
-    azimuth: in degrees; 0 faces the camera, 90 the right of the picture, 180 away from it.
-    height: of the picture, which is half as wide; the body fills it as a detector's crop does.
+    azimuth: in degrees; 0 faces the camera, 90 the right of the image, 180 away from the camera.
+    height: of the image, which is half as wide; the body fills it as in a detector's crop.
     """
     standing = {
         "lean": 2.0,
