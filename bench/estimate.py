@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from vdg import config
+from vdg import config, resolve
 from vdg.data.batches import Batch
 from vdg.train import stage1_task, stage2_task
 
@@ -142,7 +142,7 @@ def count(task, batch: Batch, precision: str) -> Step:
 def trainings(params: config.Params, dataset: str, network: str, variant: str) -> Iterator[tuple]:
     """(stage, task, settings) of both stages, built as the pipeline builds them."""
     lists = {"datasets": [dataset], "networks": [network], "variants": [variant]}
-    runs = config.resolve(params.model_copy(update=lists))
+    runs = resolve.resolve(params.model_copy(update=lists))
     first = runs[f"{dataset}/stage1-{network}.json"]
     second = runs[f"{dataset}/stage2-{variant}.json"]
     task, meta = stage1_task(first)

@@ -111,10 +111,10 @@ def growth(folder: Path) -> None:
     found: dict[str, list[tuple[float, int]]] = {name: [] for name in wanted}
     pictures = []
     for factor in TIMES:
-        settings = {"train_identities": 150 * factor, "test_identities": 40 * factor}
+        settings = {"train_identities": 170 * factor, "test_identities": 40 * factor}
         pictures.append(sum(settings.values()) * 8)
         parameters = [f"dataset.synthetic.source.{k}={v}" for k, v in settings.items()]
-        parameters += ["dataset.synthetic.stage1.steps=20"]
+        parameters += ["network.vdg.stage1.synthetic.steps=20"]
         flags = [flag for parameter in parameters for flag in ("-S", parameter)]
         _, stages = dvc(folder / "growth", "exp", "run", *flags, "train-stage1")
         for name in wanted:

@@ -15,7 +15,7 @@ import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vdg import config
+from vdg import config, resolve
 from vdg.data.batches import PairData
 from vdg.data.images import ImageSet
 from vdg.data.pairs import PairSampler
@@ -158,14 +158,14 @@ def main():
         whole = params.model_copy(
             update={"datasets": [name], "networks": ["vdg"], "variants": ["full"]}
         )
-        resolved = config.resolve(whole)
+        resolved = resolve.resolve(whole)
         data = noise(params.dataset[name].height, params.dataset[name].width, device)
         first = resolved[f"{name}/stage1-vdg.json"]
         second = resolved[f"{name}/stage2-full.json"]
         task, meta = stage1_task(first)
-        tasks = {"stage1": (task, first["stage1"])}
-        coarse = stage1_task(first)[0].generator.to(device)
-        tasks["stage2"] = (stage2_task(second, coarse, meta)[0], second["stage2"])
+        tasks = {"stage1": (task, first["settings"])}
+        coarse = stage1_task(first)[0].result.to(device)
+        tasks["stage2"] = (stage2_task(second, coarse, meta)[0], second["settings"])
         minutes = 0.0
         for stage, (task, settings) in tasks.items():
             batch = args.batch_size or settings["batch_size"]

@@ -4,31 +4,31 @@ import argparse
 from pathlib import Path
 
 from vdg import cli
-from vdg.files import read_json, write_bytes
-from vdg.report import rows, tables
+from vdg.report import publish, rows, tables
+from vdg.report.inputs import read_config
 
-REPORTS = Path("reports")
+REPORTS, SCORES, LOSSES = Path("reports"), Path("scores"), Path("losses")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--show", action="store_true", help="print the tables that were written")
+    parser.add_argument("--show", action="store_true", help="print the main tables, write nothing")
     parser.add_argument(
-        "--keep", metavar="FILE", help="write the text alone, without pictures, to keep it"
+        "--keep", type=Path, metavar="FILE", help="write the text without figures to reports/*.md"
     )
     parser.add_argument("--note", default="", help="first lines of the file that --keep writes")
     args = parser.parse_args()
-    config = read_json("configs/report.json")
+    config = read_config(Path("configs/report.json"))
     if args.keep:
-        found = rows.collect(config, Path("scores"))
-        text = tables.markdown(found, config, args.note, pictures=False)
-        write_bytes(args.keep, text.encode())
+        publish.keep(config, SCORES, args.keep, REPORTS, args.note)
         print(args.keep)
         return
     if not args.show:
-        tables.write(config, Path("scores"), Path("losses"), REPORTS)
-    for found in rows.collect(config, Path("scores")):
-        print(f"\n{found.name}, {found.settings['split']} split\n{tables.main_table(found)}")
+        publish.write(config, SCORES, LOSSES, REPORTS)
+    for report in rows.collect(config, SCORES):
+        settings = report.settings
+        print(f"\n{report.name}, {settings.split} split, {settings.evaluated} pairs")
+        print(tables.markdown(tables.main_table(report)))
     print(REPORTS / "results.md")
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,7 +18,6 @@ def main():
     add("--device", type=cli.device, default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add("--host", default="127.0.0.1", help="default: %(default)s, this machine alone")
     add("--port", type=int, default=7860)
-    add("--estimate", action="store_true", help="find the joints of uploads with Keypoint R-CNN")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:  # for uploads and results, gone with the page
         os.environ["GRADIO_TEMP_DIR"] = folder
@@ -36,13 +36,21 @@ def serve(args: argparse.Namespace) -> None:
 
     choices = {str(path): path for path in args.model or []}
     choices = choices or demo.models_here(PRETRAINED, Path("models"))
-    studio = demo.Studio(choices, args.device, args.estimate)
+    studio = demo.Studio(choices, args.device)
     for name in choices:
         studio.model(name)  # a damaged one is told of here, not on the page
+    if args.host not in ("127.0.0.1", "localhost", "::1"):
+        print(
+            f"warning: whoever reaches {args.host}:{args.port} can use the page and this machine's "
+            f"time; to use it from afar yourself, leave --host out and run there: ssh -N -L "
+            f"{args.port}:127.0.0.1:{args.port} THIS-MACHINE",
+            file=sys.stderr,
+        )
     # fonts of the system: the theme's own would come from the network
     theme = gradio.themes.Base(font=["sans-serif"], font_mono=["monospace"])
     try:
-        demo.build(studio).launch(
+        # one call of each kind at a time; the rest waits, or is turned away
+        demo.build(studio).queue(default_concurrency_limit=1, max_size=32).launch(
             server_name=args.host,
             server_port=args.port,
             share=False,  # nothing leaves this machine, whatever the environment says

@@ -1,4 +1,4 @@
-"""Score the test pairs: of the reference rows, of a stage I (--network) or of a --variant."""
+"""Score the reference rows, a network or a variant on the pairs of a data set."""
 
 import argparse
 from pathlib import Path
@@ -17,11 +17,12 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    kind = "references" if args.references else "evaluation"
+    row = args.variant or f"stage1-{args.network}"
+    kind, run = f"evaluation-{row}", f"{row}-{args.seed}"
+    if args.references:
+        kind = run = "references"
     config = read_json(f"configs/{args.dataset}/{kind}.json")
     data, scores = Path("data") / args.dataset, Path("scores") / args.dataset
-    row = args.variant or f"stage1-{args.network}"
-    run = "references" if args.references else f"{row}-{args.seed}"
     with replacing_folder(scores / run) as output:
         if args.references:
             evaluate.references(config, data, output)

@@ -8,14 +8,14 @@ import numpy as np
 from PIL import Image
 
 from vdg import cli
-from vdg.data.annotations import write_keypoints
-from vdg.drawing import grid, save_png, skeleton
-from vdg.files import replacing
+from vdg.data.annotations import keypoints_csv
+from vdg.drawing import grid, skeleton
+from vdg.files import write_all
+from vdg.inference import outputs
 from vdg.inference.keypoints import PoseFinder
 from vdg.inference.transfer import PRETRAINED, PoseTransfer, letter_box, open_picture, split_azimuth
 
 BATCH = 32
-FRAME_MS = 120
 
 
 def main():
@@ -54,6 +54,10 @@ def main():
         turns = np.linspace(start, start + 360, args.turntable, endpoint=False) % 360
         poses = [f"{name}@{degrees:g}" for degrees in turns]
 
+    ends = [outputs.STRIP, outputs.KEYPOINTS, *outputs.PEOPLE]
+    ends += [outputs.ANIMATION] if args.turntable else []
+    files = [args.output, *(outputs.beside(args.output, end) for end in ends)]
+    outputs.require_replaceable(files, [str(args.source), args.keypoints or "", *poses])
     model = PoseTransfer.load(args.model, args.device)
     picture = open_picture(args.source)
     finder = PoseFinder(model.size, model.device, args.output)
@@ -69,28 +73,26 @@ def main():
     rate = len(poses) / (time.perf_counter() - start)
     coarse, results = (np.concatenate(stage) for stage in zip(*drawn, strict=True))
 
-    if len(poses) == 1:
-        save_png(args.output, Image.fromarray(results[0]))
-    else:
-        save_png(args.output, grid([list(results[i : i + 8]) for i in range(0, len(results), 8)]))
-    strip = args.output.with_name(f"{args.output.stem}-strip.png")
+    shown = Image.fromarray(results[0])
+    if len(poses) > 1:
+        shown = grid([list(results[i : i + 8]) for i in range(0, len(results), 8)])
     black = np.zeros_like(image)
     rows = [
         [image, skeleton(pose, black), first, last]
         for pose, first, last in zip(targets, coarse, results, strict=True)
     ]
-    save_png(strip, grid(rows, ["source", "pose", "stage I", "result"]))
-    used = args.output.with_name(f"{args.output.stem}-keypoints.csv")
+    strip = grid(rows, ["source", "pose", "stage I", "result"])
     # no colons, which separate the columns, and no name twice
     names = [f"{i}-{Path(pose).name.replace(':', '-')}" for i, pose in enumerate(poses)]
-    write_keypoints(used, ["source", *names], [source, *targets])
-    written = [args.output, strip, used]
+    used = keypoints_csv([outputs.SOURCE, *names], [source, *targets])
+    written = {
+        args.output: outputs.png(shown),
+        outputs.beside(args.output, outputs.STRIP): outputs.png(strip),
+        outputs.beside(args.output, outputs.KEYPOINTS): used,
+    }
     if args.turntable:
-        animation = args.output.with_suffix(".gif")
-        first, *others = (Image.fromarray(frame) for frame in results)
-        with replacing(animation) as path:
-            first.save(path, "GIF", save_all=True, append_images=others, duration=FRAME_MS, loop=0)
-        written.append(animation)
+        written[outputs.beside(args.output, outputs.ANIMATION)] = outputs.gif(results)
+    write_all(written)
     print(f"{len(poses)} pictures on {model.device}, {rate:.0f} images/s")
     for path in written:
         print(path)

@@ -1,4 +1,4 @@
-"""Key points, masks and pairs: data/<dataset>/poses/{train,test}.safetensors, contact-sheet.png."""
+"""Key points, masks and pairs of each split, with a contact sheet: data/<dataset>/poses/."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from vdg.drawing import contact_sheet, save_png
 from vdg.files import read_json, replacing_folder
 from vdg.runtime import select_device
 
-SHOWN = 16
+SHEET = 16
 
 
 def main():
@@ -23,14 +23,14 @@ def main():
 
     poses = splits["test"]
     sources = np.unique(poses.pairs[:, 0])
-    shown = sources[np.linspace(0, len(sources) - 1, min(SHOWN, len(sources))).astype(int)]
+    shown = sources[np.linspace(0, len(sources) - 1, min(SHEET, len(sources))).astype(int)]
     images = ImageSet.load(data / "download" / f"{poses.part}.safetensors", "pt").images[shown]
     scale = max(1, 128 // poses.size[0])
     sheet = contact_sheet(images.numpy(), poses.keypoints[shown], poses.masks()[shown], scale)
     with replacing_folder(data / "poses") as output:
         for name, poses in splits.items():
             poses.save(output / f"{name}.safetensors")
-            print(f"{name}: {len(np.unique(poses.pairs))} pictures, {len(poses.pairs)} pairs")
+            print(f"{name}: {len(np.unique(poses.pairs))} images, {len(poses.pairs)} pairs")
         save_png(output / "contact-sheet.png", sheet)
 
 

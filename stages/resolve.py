@@ -2,14 +2,35 @@
 
 from pathlib import Path
 
-from vdg import cli, config
-from vdg.files import write_json
+from vdg import cli, config, resolve, systems
+from vdg.errors import InputError
+from vdg.files import replacing_folder, write_json
 
 
 def main():
-    resolved = config.resolve(config.load("params.yaml"))
-    for name, content in resolved.items():
-        write_json(Path("configs") / name, content)
+    params = config.load("params.yaml")
+    resolved = resolve.resolve(params)
+    check_networks(params)
+    with replacing_folder("configs") as folder:
+        for name, content in resolved.items():
+            write_json(Path(folder) / name, content)
+
+
+def check_networks(params: config.Params) -> None:
+    """Build every listed network without its memory: settings must fit the size of the images."""
+    for dataset in params.datasets:
+        for name in params.networks:
+            check(params, dataset, f"network.{name}", name)
+        for name in params.variants:
+            network, stage2 = params.variant[name].network, params.stage2(name, dataset)
+            check(params, dataset, f"variant.{name}", network, stage2)
+
+
+def check(params: config.Params, dataset: str, key: str, network: str, stage2=None) -> None:
+    try:
+        systems.check(params.system(network), params.stage1(network, dataset), stage2)
+    except InputError as error:
+        raise InputError(f"params.yaml: {key} on {dataset}: {error}") from None
 
 
 if __name__ == "__main__":

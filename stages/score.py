@@ -82,7 +82,8 @@ def main():
         about = {"metrics": figures, "pairs": len(names), "classifier": label}
         write_json(args.output / "scores.json", about)
         text = table.to_csv(index=False, float_format="%.6f")
-        write_bytes(args.output / "scores.csv", text.encode())
+        # names of files may be of any bytes
+        write_bytes(args.output / "scores.csv", text.encode("utf-8", "surrogateescape"))
         print(args.output / "scores.json")
 
 

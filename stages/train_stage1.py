@@ -1,4 +1,4 @@
-"""Stage I: train a coarse generator with L1."""
+"""Stage I: train a coarse generator, or the whole of a one-stage system."""
 
 from pathlib import Path
 
@@ -10,12 +10,15 @@ from vdg.training import distributed
 def main():
     args = cli.arguments(__doc__, "dataset", "network", "seed")
     config = read_json(f"configs/{args.dataset}/stage1-{args.network}.json")
-    distributed.relaunch(config["workers"], config["device"])
-    outputs = train.Outputs.of(
-        Path(f"models/{args.dataset}/stage1-{args.seed}/{args.network}"),
+    distributed.relaunch(config["processes"], config["device"])
+    run = train.Run(
+        config=config,
+        data=Path("data") / args.dataset,
+        seed=args.seed,
+        folder=Path(f"models/{args.dataset}/stage1-{args.seed}/{args.network}"),
         losses=Path(f"losses/{args.dataset}/stage1-{args.network}-{args.seed}.csv"),
     )
-    train.train_stage1(config, Path("data") / args.dataset, args.seed, outputs)
+    train.train_stage1(run)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,17 @@ from vdg.training import distributed
 def main():
     args = cli.arguments(__doc__, "dataset", "variant", "seed")
     config = read_json(f"configs/{args.dataset}/stage2-{args.variant}.json")
-    distributed.relaunch(config["workers"], config["device"])
-    run = f"{args.dataset}/{args.variant}-{args.seed}"
-    outputs = train.Outputs.of(Path("models") / run, losses=Path(f"losses/{run}.csv"))
-    stage1 = Path("models") / run / "stage1.safetensors"
-    train.train_stage2(config, Path("data") / args.dataset, stage1, args.seed, outputs)
+    distributed.relaunch(config["processes"], config["device"])
+    name = f"{args.dataset}/{args.variant}-{args.seed}"
+    run = train.Run(
+        config=config,
+        data=Path("data") / args.dataset,
+        seed=args.seed,
+        folder=Path("models") / name,
+        losses=Path(f"losses/{name}.csv"),
+        stage1=Path("models") / name / "stage1.safetensors",
+    )
+    train.train_stage2(run)
 
 
 if __name__ == "__main__":

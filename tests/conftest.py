@@ -81,10 +81,11 @@ def packed(tmp_path):
 def drawn_data(tmp_path_factory) -> Path:
     """A few rendered people, 32 x 16, as the download and pose-heatmaps stages leave them."""
     folder = tmp_path_factory.mktemp("drawn") / "data"
-    source = {"reader": "synthetic", "train_identities": 4, "test_identities": 1, "views": 3}
+    source = {"reader": "synthetic", "train_identities": 5, "test_identities": 1, "views": 3}
     settings = {"height": 32, "width": 16, "source": source | {"seed": 0}}
     fetch(synthetic, settings, folder / "download")
-    splits = build(folder / "download", split="official", hold_out_identities=1, device="cpu")
+    split = {"split": "official", "hold_out_identities": 1, "validation_identities": 1}
+    splits = build(folder / "download", **split, device="cpu")
     for name, poses in splits.items():
         poses.save(folder / "poses" / f"{name}.safetensors")
     return folder
@@ -93,16 +94,17 @@ def drawn_data(tmp_path_factory) -> Path:
 @pytest.fixture
 def stage1_config() -> dict:
     """configs/<dataset>/stage1-vdg.json of a training on `drawn_data`."""
-    shape = {"width": 4, "widest": 8, "depth": 2}
-    settings = {"steps": 20, "batch_size": 4, "learning_rate": 1e-4, "decay": 0.5, "flip": True}
+    own = {"width": 4, "max_width": 8, "depth": 2, "shared_encoders": False, "size": [32, 16]}
+    common = {"steps": 20, "batch_size": 4, "learning_rate": 1e-4, "lr_decay_fraction": 0.5}
     return {
-        "network": {"system": "vdg", "shared_encoders": False},
-        "stage1": shape | settings,
+        "system": "vdg",
+        "settings": own | common | {"flip": True},
         "device": "cpu",
+        "threads": 1,
         "precision": "fp32",
         "deterministic": True,
         "compile": False,
-        "workers": 1,
+        "processes": 1,
     }
 
 

@@ -9,18 +9,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import torch
 
-from vdg import train as experiment
+from vdg import train
 from vdg.data.batches import Batch
 from vdg.systems import vdg
 from vdg.training import distributed
 from vdg.training import objectives as vdg_tasks
-from vdg.training.losses import ImageLoss
-from vdg.training.objectives import Reconstruction, Refinement
 
-SHAPE = {"width": 4, "widest": 8, "depth": 2, "shared_encoders": False}
+SHAPE = {"width": 4, "max_width": 8, "depth": 2, "shared_encoders": False}
 SHAPE |= {"discriminator_width": 4, "discriminator_levels": 2}
+SHAPE |= {
+    "part_warp": False,
+    "alpha": 0.85,
+    "mask_weight": 1.0,
+    "lambda": 10,
+    "ema_decay": 0.5,
+    "size": [32, 16],
+}
+SHAPE |= {"learning_rate": 1e-3, "discriminator_learning_rate": 1e-3}
 BATCH, SIZE, STEPS = 4, (32, 16), 5
-RATE = 1e-3
 
 
 def tasks():
@@ -36,29 +42,29 @@ def tasks():
     vdg_tasks.adam = descent
     torch.manual_seed(0)
     stage1 = vdg.build_stage1(SHAPE)
-    yield "stage1", Reconstruction(vdg.build_stage1(SHAPE), RATE)
-    loss = ImageLoss("mask-l1+mask-ssim", 0.85)
-    generator, adversary = vdg.build_generator(stage1, SHAPE), vdg.build_discriminator(SHAPE)
-    rates = {"learning_rate": RATE, "discriminator_learning_rate": RATE}
-    yield "stage2", Refinement(generator, adversary, loss, lambda_=10, averaging=0.5, **rates)
+    yield "stage1", vdg.stage1_task(vdg.build_stage1(SHAPE), SHAPE)
+    yield "stage2", vdg.stage2_task(vdg.build_generator(stage1, SHAPE), SHAPE)
 
 
 def batch_at(step):
     """This process's share of one global batch."""
     chance = torch.Generator().manual_seed(step)
 
-    def draw(channels):
-        return distributed.share(torch.rand(BATCH, channels, *SIZE, generator=chance))
+    def draw(*shape):
+        return distributed.shard(torch.rand(BATCH, *shape, generator=chance))
 
-    I_a, P_a, I_b, P_b = 2 * draw(3) - 1, draw(18), 2 * draw(3) - 1, draw(18)
-    return Batch(I_a, P_a, I_b, P_b, (draw(1) > 0.5).float())
+    def joints():
+        return (draw(18, 2) * torch.tensor(SIZE)).floor()
+
+    I_a, K_a, I_b, K_b = 2 * draw(3, *SIZE) - 1, joints(), 2 * draw(3, *SIZE) - 1, joints()
+    return Batch(I_a, K_a, I_b, K_b, (draw(1, *SIZE) > 0.5).float())
 
 
 def step(folder):
     """A few steps of both tasks; process 0 writes gradients after the first, weights at the end."""
     torch.set_num_threads(1)
     found = {}
-    with distributed.processes(torch.device("cpu")):
+    with distributed.join(torch.device("cpu")):
         for name, task in tasks():
             task.modules.train()
             task.wrap(distributed.wrap)
@@ -70,17 +76,17 @@ def step(folder):
                             found[f"{name} gradient {key}"] = value.grad.clone()
             found |= {f"{name} {key}": v.clone() for key, v in task.modules.state_dict().items()}
         if distributed.rank() == 0:
-            torch.save(found, folder / f"found-{distributed.world()}.pt")
+            torch.save(found, folder / f"found-{distributed.world_size()}.pt")
 
 
-def train(folder):
+def whole_training(folder):
     """The training of stage I, with a file that says which process is which."""
     torch.set_num_threads(1)
     config = json.loads((folder / "configs/drawn/stage1-vdg.json").read_text())
     (folder / f"rank-{os.environ.get('RANK', 0)}").write_text(str(os.getpid()))
-    outputs = experiment.Outputs.of(folder / "out", folder / "out" / "losses.csv")
-    experiment.train_stage1(config, folder / "data" / "drawn", 0, outputs)
+    out = folder / "out"
+    train.train_stage1(train.Run(config, folder / "data" / "drawn", 0, out, out / "losses.csv"))
 
 
 if __name__ == "__main__":
-    {"step": step, "train": train}[sys.argv[1]](Path(sys.argv[2]))
+    {"step": step, "train": whole_training}[sys.argv[1]](Path(sys.argv[2]))

@@ -47,6 +47,8 @@ def test_keypoints_are_rows_then_columns(tmp_path):
         (f"a.jpg: {ONES}: {[1] * 19}", "keypoints_x: expected 18 integers, found 19"),
         (f"a.jpg: {ONES}: [1, 2", "keypoints_x: expected a list of 18 integers, found"),
         (f"a.jpg: {ONES}: 3", "keypoints_x: expected a list"),
+        (f"a.jpg: {ONES}: {'[' * 20_000}", "keypoints_x: expected a list"),
+        (f"a.jpg: {listed('9' * 400)}: {ONES}", "expected pixels .* found 9{60}$"),
         (f"a.jpg: {listed('NaN')}: {ONES}", "keypoints_y: expected pixels .* found NaN"),
         (f"a.jpg: {listed('null')}: {ONES}", "found null"),
         (f"a.jpg: {listed('true')}: {ONES}", "found true"),

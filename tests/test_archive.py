@@ -2,8 +2,10 @@
 
 import hashlib
 import io
+import os
 import stat
 import threading
+import tracemalloc
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vdg.data import archive as reading
 from vdg.data.archive import Archive, locate
 from vdg.errors import InputError
 
@@ -29,6 +32,12 @@ class Handler(BaseHTTPRequestHandler):
         if self.path != "/data.zip":
             self.send_error(404)
             return
+        if server.refusal is not None:
+            self.send_response(416)
+            self.send_header("Content-Range", server.refusal)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         start = int(wanted[len("bytes=") : -1]) if wanted and server.supports_range else 0
         if start >= len(DATA):
             self.send_response(416)
@@ -40,7 +49,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(DATA) - 1}/{len(DATA)}")
-        self.send_header("Content-Length", str(len(body)))
+        length = str(len(body)) if server.length is None else server.length
+        self.send_header("Content-Length", length.encode().decode("latin-1"))
         self.end_headers()
         if server.breaks:
             server.breaks -= 1
@@ -55,6 +65,7 @@ class Handler(BaseHTTPRequestHandler):
 def server():
     server = HTTPServer(("127.0.0.1", 0), Handler)
     server.ranges, server.breaks, server.fraction, server.supports_range = [], 0, 0.5, True
+    server.refusal = server.length = None
     server.url = f"http://127.0.0.1:{server.server_port}/data.zip"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -93,6 +104,25 @@ def test_download_resumes_an_earlier_run(server, tmp_path):
 @pytest.mark.parametrize("length", [len(DATA), len(DATA) + 1])
 def test_download_with_nothing_left(server, tmp_path, length):
     (tmp_path / "data.zip.part").write_bytes((DATA + b"x")[:length])
+    assert download(server, tmp_path / "data.zip").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("head", ["", "bytes */x", "bytes */0"])
+def test_a_server_that_refuses_whatever_is_asked_for(server, tmp_path, head):
+    server.refusal = head
+    part = tmp_path / "data.zip.part"
+    part.write_bytes(DATA[:1000])
+    with pytest.raises(InputError, match=r"416.*check the url"):
+        download(server, tmp_path / "data.zip")
+    assert part.read_bytes() == DATA[:1000], "kept, for a server that is itself again"
+    part.unlink()
+    with pytest.raises(InputError, match=r"416.*check the url"):
+        download(server, tmp_path / "data.zip")
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "", "1e9", "٣"])
+def test_a_length_that_is_no_number(server, tmp_path, length):
+    server.length = length
     assert download(server, tmp_path / "data.zip").read_bytes() == DATA
 
 
@@ -220,6 +250,44 @@ def test_zip_encrypted(tmp_path):
         Archive(path)
 
 
+@pytest.mark.parametrize("claimed", [None, 100])
+def test_an_entry_that_unpacks_to_too_much(tmp_path, claimed, monkeypatch):
+    """20 MB of zeros where 1 MB is allowed; claimed: what the directory says instead."""
+    path = make_zip(tmp_path / "data.zip", [("1.png", bytes(20_000_000))], zipfile.ZIP_DEFLATED)
+    data = bytearray(path.read_bytes())
+    if claimed is not None:
+        for start, place in ((data.index(b"PK\3\4"), 22), (data.index(b"PK\1\2"), 24)):
+            data[start + place : start + place + 4] = claimed.to_bytes(4, "little")
+    path.write_bytes(data)
+    monkeypatch.setattr(reading, "LARGEST_MEMBER", 1 << 20)
+    tracemalloc.start()
+    with Archive(path) as archive, pytest.raises(InputError, match=r"data.zip: 1.png (has|is)"):
+        archive.image("1.png", 6, 4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compression_that_cannot_be_bounded(tmp_path, method):
+    path = make_zip(tmp_path / "data.zip", [("1.png", bytes(100))], method)
+    with pytest.raises(InputError, match=rf"method {method}: unpack the archive and set the path"):
+        Archive(path)
+
+
+def test_a_file_of_a_folder_that_is_too_large(tmp_path):
+    (tmp_path / "1.png").write_bytes(encoded())
+    os.truncate(tmp_path / "1.png", 1 << 40)  # takes no room on the disk
+    with pytest.raises(InputError, match=r"1.png has more than 64 MiB"):
+        Archive(tmp_path).image("1.png", 6, 4)
+
+
+def test_what_is_no_file_in_a_folder(tmp_path):
+    os.mkfifo(tmp_path / "1.png")  # would be read without end
+    with pytest.raises(InputError, match=r"1.png is no file: remove it"):
+        Archive(tmp_path)
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_zip_duplicate(tmp_path):
     with pytest.raises(InputError, match=r"holds 1.png twice"):
@@ -273,15 +341,15 @@ def test_any_damage_is_an_input_error(tmp_path):
         (encoded("P"), "is P"),
         (encoded("CMYK", format="JPEG"), "is CMYK"),
         (encoded(size=(6, 4)), "is RGB, 4 high, 6 wide; expected RGB, 6 high, 4 wide"),
-        (encoded(format="BMP"), "is no JPEG or PNG image"),
-        (encoded()[:-25], "is no JPEG or PNG image"),
-        (encoded(format="JPEG")[:-25], "is no JPEG or PNG image"),
-        (b"", "is no JPEG or PNG image"),
+        (encoded(format="BMP"), ": cannot read image"),
+        (encoded()[:-25], ": cannot read image"),
+        (encoded(format="JPEG")[:-25], ": cannot read image"),
+        (b"", ": cannot read image"),
     ],
 )
 def test_images_of_another_form(tmp_path, make, data, message):
     with Archive(make(tmp_path / "data", [("a/1.png", data)])) as archive:  # noqa: SIM117
-        with pytest.raises(InputError, match=f"data: a/1.png {message}"):
+        with pytest.raises(InputError, match=f"data: a/1.png ?{message}"):
             archive.image("a/1.png", 6, 4)
 
 

@@ -37,9 +37,9 @@ def test_shapes_and_ranges(data):
     for I in (batch.I_a, batch.I_b):  # noqa: E741
         assert I.shape == (3, 3, H, W)
         assert (I.min(), I.max()) == (-1, 1)
-    for P in (batch.P_a, batch.P_b):
-        assert P.shape == (3, 18, H, W)
-        assert (P.min(), P.max()) == (0, 1)
+    for K in (batch.K_a, batch.K_b):
+        assert K.shape == (3, 18, 2)
+        assert K.min() == -1
     assert batch.M_b.shape == (3, 1, H, W)
     assert batch.M_b.unique().tolist() == [0, 1]
     assert {value.dtype for value in vars(batch).values()} == {torch.float32}
@@ -50,9 +50,8 @@ def test_source_and_target_are_those_of_the_pair(splits, data):
     batch = data.batch(PAIRS)
     np.testing.assert_array_equal(to_uint8(batch.I_a), images.images[PAIRS[:, 0]])
     np.testing.assert_array_equal(to_uint8(batch.I_b), images.images[PAIRS[:, 1]])
-    for P, column in ((batch.P_a, 0), (batch.P_b, 1)):
-        expected = heat_maps(torch.tensor(poses.keypoints[PAIRS[:, column]]), H, W)
-        torch.testing.assert_close(P, expected)
+    for K, column in ((batch.K_a, 0), (batch.K_b, 1)):
+        np.testing.assert_array_equal(K, poses.keypoints[PAIRS[:, column]])
     for M_b, target in zip(batch.M_b, PAIRS[:, 1], strict=True):
         np.testing.assert_array_equal(M_b[0], pose_mask(poses.keypoints[target], H, W))
 
@@ -63,14 +62,20 @@ def test_flipped_pairs_are_mirrored(splits, data):
     plain, flipped = data.batch(PAIRS), data.batch(PAIRS, flip)
     for i, mirrored in enumerate(flip):
         for name, value in vars(plain).items():
-            expected = value[i].flip(-1) if mirrored else value[i]
-            if mirrored and name in ("P_a", "P_b"):
-                expected = expected[list(MIRRORED)]  # left and right change places
-            torch.testing.assert_close(getattr(flipped, name)[i], expected, msg=name)
+            if name in ("K_a", "K_b"):  # seen as heat maps, whose left and right change places
+                maps, found = (
+                    heat_maps(getattr(batch, name)[i : i + 1], H, W)[0]
+                    for batch in (plain, flipped)
+                )
+                expected = maps.flip(-1)[list(MIRRORED)] if mirrored else maps
+                torch.testing.assert_close(found, expected, msg=name)
+            else:
+                expected = value[i].flip(-1) if mirrored else value[i]
+                torch.testing.assert_close(getattr(flipped, name)[i], expected, msg=name)
     missing = torch.tensor((poses.keypoints[PAIRS[:, 1]] < 0).any(-1))
     missing = torch.where(flip[:, None], missing[:, list(MIRRORED)], missing)
     assert missing.any()
-    assert torch.equal(flipped.P_b.amax((2, 3)) == 0, missing)
+    assert torch.equal((flipped.K_b < 0).any(-1), missing)
 
 
 def test_mirroring_by_hand(pose):
@@ -80,10 +85,10 @@ def test_mirroring_by_hand(pose):
     image = np.zeros((1, H, W, 3), np.uint8)
     poses = PoseSet("train", NAMES[:1], keypoints[None], bits, np.array([[0, 0]]), (H, W))
     data = PairData(ImageSet(NAMES[:1], NAMES[:1], image), poses)
-    P_b = data.batch(torch.tensor([[0, 0]]), torch.tensor([True])).P_b[0]
-    assert P_b[right_wrist, 5, W - 1 - 2] == 1
-    assert P_b[nose, 3, W - 1 - 9] == 1
-    assert P_b.amax((1, 2)).nonzero().flatten().tolist() == [nose, right_wrist]
+    K_b = data.batch(torch.tensor([[0, 0]]), torch.tensor([True])).K_b[0]
+    assert K_b[right_wrist].tolist() == [5, W - 1 - 2]
+    assert K_b[nose].tolist() == [3, W - 1 - 9]
+    assert (K_b >= 0).all(1).nonzero().flatten().tolist() == [nose, right_wrist]
 
 
 def test_flipping_twice_is_the_identity(splits):

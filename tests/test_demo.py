@@ -14,7 +14,7 @@ from conftest import ROOT
 from PIL import Image
 
 from vdg import systems
-from vdg.data import keypoint_rcnn
+from vdg.data import estimators
 from vdg.errors import InputError
 from vdg.inference.transfer import named_pose
 from vdg.systems import vdg as system
@@ -22,7 +22,8 @@ from vdg.systems import vdg as system
 pytest.importorskip("gradio", reason="needs requirements-demo.txt")
 from vdg.inference import demo
 
-SHAPE = {"width": 4, "widest": 8, "depth": 2, "shared_encoders": False}
+SHAPE = {"width": 4, "max_width": 8, "depth": 2, "shared_encoders": False}
+SHAPE |= {"part_warp": False, "size": [64, 32]}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def choices(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def studio(choices):
-    return demo.Studio(choices, "cpu", estimate=False)
+    return demo.Studio(choices, "cpu")
 
 
 def test_models_that_are_here(choices, tmp_path):
@@ -109,20 +110,59 @@ def test_poses_that_cannot_be_drawn(studio):
         studio.draw("set/small", image, source, empty)
 
 
-def test_upload(studio, choices, tmp_path, monkeypatch):
-    image, _ = studio.person(0, "set/small")
-    image.save(tmp_path / "person.png")
-    _, value = studio.upload(str(tmp_path / "person.png"), "set/small")
-    np.testing.assert_array_equal(demo.joints_of(value), named_pose("stand", (32, 16)))
-    estimating = demo.Studio(choices, "cpu", estimate=True)
-    for joints, message in ((np.zeros((0, 18, 2)), "no person"), (np.full((2, 18, 2), 8), "")):
-        monkeypatch.setattr(keypoint_rcnn, "people", lambda *_, found=joints: found)
-        if message:
-            with pytest.raises(InputError, match=message):
-                estimating.upload(str(tmp_path / "person.png"), "set/small")
-        else:
-            _, value = estimating.upload(str(tmp_path / "person.png"), "set/small")
-            assert (demo.joints_of(value) == 2).all()  # 128 pixels high, and 32
+@pytest.fixture
+def upload(studio, tmp_path, monkeypatch):
+    """Upload a picture of 128 x 64 pixels in which an estimator finds what it is told."""
+
+    def run(people=None, size=(64, 128)):
+        monkeypatch.setattr(estimators, "available", lambda: people is not None)
+        monkeypatch.setattr(estimators, "people", lambda *_: people)
+        Image.new("RGB", size).save(tmp_path / "person.png")
+        image, value = studio.upload(str(tmp_path / "person.png"), "set/small")
+        assert image.size == size
+        return demo.joints_of(value)
+
+    return run
+
+
+def a_person(column: int = 28):
+    """Joints that cover 88 rows, with a torso of 40 x 10 pixels."""
+    joints = np.full((18, 2), [20, column])
+    joints[[5, 11], 1] += 10
+    joints[[8, 11], 0] += 40
+    joints[[10, 13], 0] += 88
+    return joints
+
+
+def test_upload_without_an_estimator(upload):
+    np.testing.assert_array_equal(upload(None), named_pose("stand", (32, 16)))
+
+
+def test_upload_shows_the_estimated_joints(upload):
+    found = upload(a_person()[None])  # 128 pixels high, and 32
+    np.testing.assert_array_equal(found, a_person() // 4)
+
+
+def test_upload_of_several_people(upload):
+    half = a_person(10)
+    half[8] = -1
+    with pytest.warns(UserWarning, match="2 people were found"):
+        found = upload(np.stack([half, a_person()]))
+    np.testing.assert_array_equal(found, a_person() // 4)  # the whole one
+    found = upload(half[None])
+    assert found[8].tolist() == [-1, -1]
+    assert found[2].tolist() == [5, 2]
+
+
+def test_upload_of_nobody(upload):
+    with pytest.warns(UserWarning, match="No person was found"):
+        found = upload(np.zeros((0, 18, 2)))
+    np.testing.assert_array_equal(found, named_pose("stand", (32, 16)))
+
+
+def test_upload_of_a_small_picture(upload):
+    with pytest.warns(UserWarning, match=r"12 x 6 pixels .* enlarged 2.7 times"):
+        upload(a_person()[None] // 12, (6, 12))
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +237,7 @@ def test_page(address, tmp_path):
             lambda: [e.text for e in page.find_elements("css selector", ".toast-body") if e.text],
             "a message",
         )
-        assert "no picture that can be read" in said[0]
+        assert "cannot read image" in said[0]
         assert shown("result")
 
 

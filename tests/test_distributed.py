@@ -58,7 +58,7 @@ def prepare(stage1_config, drawn_data, tmp_path):
         folder = tmp_path / name
         (folder / "data").mkdir(parents=True)
         (folder / "data" / "drawn").symlink_to(drawn_data)
-        config = stage1_config | {"stage1": stage1_config["stage1"] | {"steps": steps}}
+        config = stage1_config | {"settings": stage1_config["settings"] | {"steps": steps}}
         write_json(folder / "configs" / "drawn" / "stage1-vdg.json", config)
         return folder
 
@@ -72,7 +72,7 @@ def test_a_training_by_two_ends_like_one_and_process_0_alone_writes(prepare):
     one, two = (pd.read_csv(folder / "out" / "losses.csv") for folder in folders)
     # A bias in front of a batch-norm has no gradient but rounding, which Adam scales up: statistics
     # of the batch take it out again, those that a network keeps for later follow with a delay.
-    watched = [name for name in one if name.startswith("held_out")]
+    watched = [name for name in one if name.startswith("validation")]
     assert len(watched) == 2
     pd.testing.assert_frame_equal(one[watched], two[watched], rtol=0, atol=1e-3)
     losses = [run.drop(columns=watched) for run in (one, two)]
@@ -106,7 +106,7 @@ def catches_sigterm(process):
 def test_a_signal_to_the_stage_stops_its_workers_after_a_checkpoint(prepare):
     folder = prepare("stopped", 1_000_000)
     path = folder / "configs" / "drawn" / "stage1-vdg.json"
-    write_json(path, read_json(path) | {"workers": 2})
+    write_json(path, read_json(path) | {"processes": 2})
     arguments = ("--dataset", "drawn", "--network", "vdg", "--seed", 0)
     process = start("-m", "stages.train_stage1", *arguments, folder=folder, cwd=folder)
     deadline, workers = time.time() + 120, []
@@ -130,15 +130,15 @@ def test_alone_nothing_changes():
     torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=0)
     assert ours.state_dict().keys() == theirs.state_dict().keys()
     assert distributed.wrap(ours) is ours
-    assert torch.equal(distributed.share(x), x)
-    assert (distributed.world(), distributed.rank()) == (1, 0)
-    assert distributed.any_of(True, "cpu") is True
+    assert torch.equal(distributed.shard(x), x)
+    assert (distributed.world_size(), distributed.rank()) == (1, 0)
+    assert distributed.any_rank(True, "cpu") is True
 
 
 def test_a_batch_that_does_not_divide(monkeypatch):
-    monkeypatch.setattr(distributed, "world", lambda: 3)
+    monkeypatch.setattr(distributed, "world_size", lambda: 3)
     with pytest.raises(InputError, match="a batch of 4 does not divide by 3"):
-        distributed.share(torch.zeros(4, 1))
+        distributed.shard(torch.zeros(4, 1))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_batch_that_does_not_divide(monkeypatch):
     [
         ("cuda:1", 2, "device must be auto, cpu or cuda, not 'cuda:1'"),
         ("mps", 0, "device must be auto, cpu or cuda, not 'mps'"),
-        ("auto", 1, "workers = 2 take a GPU each, and there are 1 here"),
+        ("auto", 1, "processes = 2: each takes a GPU, and there are 1 here"),
     ],
 )
 def test_more_workers_than_the_device_has_room_for(monkeypatch, device, gpus, message):

@@ -2,17 +2,13 @@
 
 import shutil
 import signal
-import sys
-import types
 
 import pytest
 import torch
 
-from vdg import train as experiment
+from vdg import train
 from vdg.data.images import ImageSet
 from vdg.errors import InputError, StoppedError
-from vdg.systems import vdg
-from vdg.training import objectives as tasks
 
 
 @pytest.fixture
@@ -26,11 +22,9 @@ def scratch(monkeypatch, tmp_path):
             found.append(scratch)
             raise StoppedError(signal.SIGTERM)
 
-        monkeypatch.setattr(experiment, "train", stop)
+        monkeypatch.setattr(train, "train", stop)
         with pytest.raises(StoppedError):
-            experiment.train_stage1(
-                config, data, 0, experiment.Outputs.of(tmp_path, tmp_path / "l")
-            )
+            train.train_stage1(train.Run(config, data, 0, tmp_path, tmp_path / "losses.csv"))
         return found[0]
 
     return find
@@ -57,21 +51,7 @@ def test_auto_is_the_device_that_it_chooses(
 def test_compilation_without_a_compiler(stage1_config, drawn_data, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    outputs = experiment.Outputs.of(tmp_path / "out", tmp_path / "losses.csv")
+    config = stage1_config | {"compile": True}
+    run = train.Run(config, drawn_data, 0, tmp_path / "out", tmp_path / "losses.csv")
     with pytest.raises(InputError, match=r"compile = true needs a C\+\+ compiler"):
-        experiment.train_stage1(stage1_config | {"compile": True}, drawn_data, 0, outputs)
-
-
-def test_a_system_with_a_loss_of_its_own(stage1_config, drawn_data, tmp_path, monkeypatch):
-    class Reconstruction(tasks.Reconstruction):
-        def update(self, batch):
-            return {"squared": super().update(batch)["l1"] ** 2}
-
-    toy = types.ModuleType("vdg.systems.toy")
-    toy.build_stage1, toy.Reconstruction = vdg.build_stage1, Reconstruction
-    monkeypatch.setitem(sys.modules, toy.__name__, toy)
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    config = stage1_config | {"network": stage1_config["network"] | {"system": "toy"}}
-    outputs = experiment.Outputs.of(tmp_path / "out", tmp_path / "losses.csv")
-    experiment.train_stage1(config, drawn_data, 0, outputs)
-    assert outputs.losses.read_text().startswith("step,squared,")
+        train.train_stage1(run)

@@ -3,11 +3,13 @@
 import errno
 import os
 import resource
+import signal
 import stat
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vdg import files
 from vdg.errors import InputError
@@ -116,6 +118,192 @@ def test_a_folder_where_the_file_should_be(old):
         files.write_bytes(old.parent, b"new")
     assert unchanged(old)
     assert os.listdir(old.parent.parent) == ["out"]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda path: (path / "missing").read_bytes(),
+        lambda path: path.read_bytes(),
+        lambda path: Image.open(path / "old"),
+        lambda path: os.listdir(path / "old"),
+    ],
+    ids=["missing", "a folder", "no picture", "no folder"],
+)
+def test_what_the_block_cannot_read_is_no_error_of_writing(tmp_path, read):
+    (tmp_path / "old").write_bytes(b"old")
+    with pytest.raises(OSError), files.replacing(tmp_path / "old"):  # noqa: PT011
+        read(tmp_path)
+    assert unchanged(tmp_path / "old")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS])
+def test_no_room_is_an_error_of_writing_whatever_file_it_names(old, number):
+    with (
+        pytest.raises(InputError, match=r"cannot write .*file.bin: "),
+        files.replacing(old),
+    ):
+        raise OSError(number, os.strerror(number), "source")  # as shutil.copyfile does
+    assert unchanged(old)
+
+
+def test_an_input_that_cannot_be_read(tmp_path):
+    with pytest.raises(InputError, match=r"cannot read .*: Is a directory"):
+        files.read_json(tmp_path)
+    (tmp_path / "a.json").write_bytes(b"[" * 100_000)
+    with pytest.raises(InputError, match=r"a.json is not valid JSON"):
+        files.read_json(tmp_path / "a.json")
+    (tmp_path / "a.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"a.json is not valid JSON"):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_several_files_are_written_together(tmp_path):
+    files.write_all({tmp_path / "a": b"1", tmp_path / "b" / "c": b"2"})
+    assert (tmp_path / "a").read_bytes() == b"1"
+    assert (tmp_path / "b" / "c").read_bytes() == b"2"
+
+
+def test_several_files_or_none(old, monkeypatch):
+    (old.parent / "folder").mkdir()
+    with pytest.raises(InputError, match=r"cannot write .*folder: Is a directory"):
+        files.write_all({old: b"new", old.parent / "folder": b"new"})
+    (old.parent / "folder").rmdir()
+    assert unchanged(old)
+
+    write, left = Path.write_bytes, [b"new"]
+
+    def fill_up(path, data):
+        if not left:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, left.pop())
+
+    monkeypatch.setattr(Path, "write_bytes", fill_up)
+    with pytest.raises(InputError, match=r"cannot write .*second: No space left .* nothing was"):
+        files.write_all({old: b"new", old.parent / "second": b"new"})
+    monkeypatch.undo()
+    assert unchanged(old)
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository, and a folder of it that DVC hashes as a whole."""
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "losses").mkdir()
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    return tmp_path
+
+
+def killed(work):
+    """Run `work` in a child process, which must not survive it."""
+    child = os.fork()
+    if not child:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def write_file(path, last):
+    with files.replacing(path) as temporary:
+        temporary.write_bytes(b"half")
+        last()
+
+
+def write_folder(path, last):
+    with files.replacing_folder(path) as temporary:
+        (temporary / "half").write_bytes(b"half")
+        last()
+
+
+@pytest.mark.parametrize("write", [write_file, write_folder])
+def test_a_kill_leaves_nothing_in_a_folder_that_dvc_hashes(repository, write):
+    target = repository / "losses" / "a"
+    killed(lambda: write(target, die))
+    assert os.listdir(target.parent) == []
+    write(target, lambda: None)
+    assert os.listdir(target.parent) == ["a"]
+
+
+@pytest.mark.parametrize("write", [write_file, write_folder])
+@pytest.mark.parametrize("place", ["elsewhere", ".scratch/run"])
+def test_outside_the_repository_and_among_checkpoints_files_wait_beside(
+    repository, tmp_path_factory, write, place
+):
+    target = (repository if "." in place else tmp_path_factory.mktemp(place)) / place / "a"
+    seen = []
+    write(target, lambda: seen.extend(target.parent.iterdir()))
+    assert len(seen) == 1
+    assert os.listdir(target.parent) == ["a"]
+
+
+@pytest.mark.parametrize("write", [write_file, write_folder])
+def test_a_repository_spread_over_two_mounts(repository, write, monkeypatch):
+    """A disk that is mounted twice has one number, and refuses to move files across."""
+    target, replace = repository / "losses" / "a", os.replace
+
+    def refuse(source, goal):
+        if Path(source).parent != Path(goal).parent:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        replace(source, goal)
+
+    def rename(*_):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "rename", rename)
+    for _ in range(2):
+        write(target, lambda: None)
+        assert os.listdir(target.parent) == ["a"]
+    assert os.listdir(repository / ".scratch" / "tmp") == []
+
+
+@pytest.mark.parametrize("moves", [0, 1, 2])
+def test_a_kill_while_folders_change_places_loses_neither(repository, moves):
+    folder = repository / "data"
+    folder.mkdir()
+    (folder / "old").write_bytes(b"old")
+
+    def work():
+        replace, done = os.replace, []
+
+        def counted(*paths):
+            if len(done) == moves:
+                die()
+            done.append(replace(*paths))
+
+        files.os.replace = counted
+        write_folder(folder, die if moves == 2 else lambda: None)
+
+    killed(work)
+    with pytest.raises(ValueError, match="input"), files.replacing_folder(folder):
+        raise ValueError("bad input")
+    assert os.listdir(folder) == ["old"]
+    write_folder(folder, lambda: None)
+    assert os.listdir(folder) == ["half"]
+    assert os.listdir(repository / ".scratch" / "tmp") == []
+
+
+def test_a_folder_that_cannot_take_its_place(tmp_path, monkeypatch):
+    folder, replace = tmp_path / "folder", os.replace
+    folder.mkdir()
+    (folder / "old").write_bytes(b"old")
+
+    def refuse(source, goal):
+        if Path(source).suffix == ".new":
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        replace(source, goal)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(InputError, match=r"cannot write .*folder: Permission denied"):
+        write_folder(folder, lambda: None)
+    assert os.listdir(folder) == ["old"]
+    assert os.listdir(tmp_path) == ["folder"]
 
 
 def test_a_folder_is_replaced_as_a_whole(tmp_path):

@@ -1,6 +1,7 @@
 """A picture of somebody's own, in another pose."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -11,12 +12,12 @@ from conftest import ROOT
 from PIL import Image
 
 from vdg import systems
-from vdg.data import keypoint_rcnn
+from vdg.data import decoding, estimators, movenet_weights
 from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.data.batches import to_uint8
 from vdg.data.synthetic.render import NAMED_POSES, named_keypoints, render
 from vdg.errors import InputError
-from vdg.inference.keypoints import PoseFinder
+from vdg.inference.keypoints import PoseFinder, doubts
 from vdg.inference.transfer import (
     PoseTransfer,
     letter_box,
@@ -25,11 +26,17 @@ from vdg.inference.transfer import (
     read_openpose,
     require_torso,
 )
-from vdg.pose import heat_maps
 from vdg.systems import vdg as system
 
 SIZE = (32, 16)
-SHAPE = {"width": 4, "widest": 8, "depth": 2, "shared_encoders": False}
+SHAPE = {
+    "width": 4,
+    "max_width": 8,
+    "depth": 2,
+    "shared_encoders": False,
+    "part_warp": False,
+    "size": [64, 32],
+}
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +132,9 @@ def test_pictures_as_people_have_them(tmp_path):
     assert open_picture(tmp_path / "clear.png").getpixel((0, 0)) == (128, 128, 128)
     assert open_picture(tmp_path / "turned.jpg").size == (4, 8)
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(InputError, match="no picture"):
+    with pytest.raises(InputError, match=r"text.png: cannot read image"):
         open_picture(tmp_path / "text.png")
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match=r"cannot read .*nowhere.png: No such file"):
         open_picture(tmp_path / "nowhere.png")
 
 
@@ -165,9 +172,9 @@ def test_python_call_equals_the_network(model, person):
     assert one.shape == (1, *SIZE, 3)
     assert one.dtype == np.uint8
     given = torch.as_tensor(image.copy())[None].permute(0, 3, 1, 2) / 127.5 - 1
-    P_a, P_b = (heat_maps(torch.as_tensor(joints)[None], *SIZE) for joints in (source, target))
+    K_a, K_b = (torch.as_tensor(joints)[None].float() for joints in (source, target))
     with torch.inference_mode():
-        expected = to_uint8(systems.load(model)[0](given, P_a, P_b))
+        expected = to_uint8(systems.load(model)[0](given, K_a, K_b))
     np.testing.assert_array_equal(one, expected)
     two = transfer(*(np.stack([x, x]) for x in (image, source, target)))
     np.testing.assert_array_equal(two[1], one[0])
@@ -233,7 +240,7 @@ def finder(tmp_path, monkeypatch):
 
     def make(people=()):
         found = np.array(people).reshape(-1, 18, 2)
-        monkeypatch.setattr(keypoint_rcnn, "people", lambda *_: found)
+        monkeypatch.setattr(estimators, "people", lambda *_: found)
         return PoseFinder(SIZE, "cpu", tmp_path / "out.png")
 
     return make
@@ -299,8 +306,8 @@ def test_key_points_that_are_written(tmp_path, person, finder):
 
 def test_too_many_pixels(tmp_path, monkeypatch):
     Image.new("RGB", (40, 40)).save(tmp_path / "large.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(InputError, match="too many pixels"):
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 1599)
+    with pytest.raises(InputError, match=r"large.png has more than .* pixels: make it smaller"):
         open_picture(tmp_path / "large.png")
 
 
@@ -317,7 +324,7 @@ def test_stage_one_is_seen_on_its_way(model, person):
 
 
 def test_a_file_whose_name_has_an_at_sign_is_no_named_pose(finder, tmp_path):
-    with pytest.raises(InputError, match=r"photo@2x.jpg does not exist"):
+    with pytest.raises(InputError, match=r"cannot read .*photo@2x.jpg"):
         finder().target(str(tmp_path / "photo@2x.jpg"))
 
 
@@ -326,4 +333,122 @@ def test_traceback_on_demand(model, tmp_path):
     assert "Traceback" not in generate(*arguments).stderr
     told = generate(*arguments, "--debug").stderr
     assert "Traceback" in told
-    assert "nowhere.png does not exist" in told
+    assert "nowhere.png: No such file" in told
+
+
+# photographs, by what an estimator finds in them
+
+needs_weights = pytest.mark.skipif(
+    not movenet_weights.weights_file().is_file(), reason="needs MoveNet's weights: make estimator"
+)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """JPEGs of two rendered people, 256 pixels high, each standing in a larger picture."""
+    drawn = {"photo": render(4, 0, 256, 0), "other": render(3, 0, 256, 0)}
+    for name, person in drawn.items():
+        scene = np.full((400, 400, 3), 120, np.uint8)
+        scene[80:336, 150:278] = person.image
+        Image.fromarray(scene).save(tmp_path / f"{name}.jpg")
+    return drawn
+
+
+@needs_weights
+def test_photographs_need_no_key_points(model, photographs, tmp_path):
+    done = generate(
+        *("--model", model, "--source", tmp_path / "photo.jpg", "--pose", tmp_path / "other.jpg"),
+        *("--output", tmp_path / "out.png"),
+    )
+    assert done.returncode == 0, done.stderr
+    (warning,) = (line for line in done.stderr.splitlines() if line.startswith("warning"))
+    assert "photo.jpg: the person covers 2" in warning
+    assert (tmp_path / "out-strip.png").is_file()
+    used = read_keypoints(tmp_path / "out-keypoints.csv")
+    frame = letter_box(Image.new("RGB", (400, 400)), SIZE)[1]
+    for name, joints in zip(("photo", "other"), used.values(), strict=True):
+        moved = photographs[name].keypoints + np.array([80, 150])
+        placed = frame.place(np.where(photographs[name].keypoints >= 0, moved, -1))
+        both = ((joints >= 0) & (placed >= 0)).all(1)
+        assert both.sum() > 12
+        assert np.abs(joints - placed)[both].max() <= 1
+
+
+@needs_weights
+def test_a_picture_of_nobody(tmp_path):
+    finder = PoseFinder(SIZE, "cpu", tmp_path / "out.png")
+    for size in ((1, 1), (300, 200)):
+        Image.new("RGB", size, (120, 110, 100)).save(tmp_path / "wall.jpg")
+        with pytest.raises(InputError, match=r"wall.jpg: no person was found in it$"):
+            finder.source(tmp_path / "wall.jpg", open_picture(tmp_path / "wall.jpg"), None, None)
+
+
+@needs_weights
+def test_a_picture_of_five(tmp_path):
+    scene = np.full((200, 500, 3), 120, np.uint8)
+    for column, identity in enumerate((4, 3, 6, 8, 9)):
+        drawn = next(p for v in range(9) if (p := render(identity, v, 128, 0)).keypoints[0, 0] >= 0)
+        scene[40:168, 20 + 96 * column : 84 + 96 * column] = drawn.image
+    Image.fromarray(scene).save(tmp_path / "group.png")
+    with pytest.raises(InputError, match=r"group.png: \d people were found .* with --pose .*:K"):
+        PoseFinder(SIZE, "cpu", tmp_path / "out.png").target(str(tmp_path / "group.png"))
+
+
+@needs_weights
+def test_a_grey_picture_is_as_good(photographs, tmp_path):
+    Image.open(tmp_path / "photo.jpg").convert("L").save(tmp_path / "grey.jpg")
+    finder = PoseFinder(SIZE, "cpu", tmp_path / "out.png")
+    grey, colour = (finder.target(str(tmp_path / f"{name}.jpg")) for name in ("grey", "photo"))
+    assert np.median(np.abs(grey - colour)) <= 1
+
+
+def test_without_an_estimator(model, person, tmp_path, monkeypatch):
+    for variable in ("XDG_CACHE_HOME", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "empty"))
+    output = tmp_path / "out.png"
+    done = generate("--model", model, "--source", tmp_path / "person.png", "--output", output)
+    assert done.returncode == 1
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith("error: no estimator of key points is here: run make estimator")
+    assert not output.exists()
+
+
+def standing(pose, top: int, left: int):
+    """A person whose joints cover 120 rows, and whose torso covers 40 rows and 10 columns."""
+    torso = {2: (top, left), 5: (top, left + 10), 8: (top + 40, left), 11: (top + 40, left + 10)}
+    return pose(torso | {10: (top + 120, left)})
+
+
+@pytest.mark.parametrize(
+    ("size", "top", "left", "words"),
+    [
+        ((200, 100), 40, 40, None),
+        ((250, 100), 40, 40, "the person covers 48% of the height"),
+        ((200, 100), 4, 40, "the frame cuts the torso"),
+        ((200, 100), 40, 86, "the frame cuts the torso"),
+    ],
+)
+def test_doubts_about_a_source(pose, size, top, left, words):
+    image, joints = Image.new("RGB", size[::-1]), standing(pose, top, left)
+    said = list(doubts(image, joints, (128, 64)))
+    assert len(said) == (words is not None)
+    assert all(re.search(words, doubt) for doubt in said)
+    joints[11] = -1  # then the torso is not whole, which is an error and no doubt
+    assert "the frame" not in str(list(doubts(image, joints, (128, 64))))
+
+
+def test_doubts_about_a_small_picture(pose):
+    joints = np.where(standing(pose, 40, 40) >= 0, standing(pose, 40, 40) // 3, -1)
+    assert list(doubts(Image.new("RGB", (32, 64)), joints, (128, 64))) == []
+    (said,) = doubts(Image.new("RGB", (20, 62)), joints, (128, 64))
+    assert said.startswith("its 62 x 20 pixels (height x width) are enlarged 2.1 times to fit")
+
+
+def test_a_source_upside_down(pose, finder, tmp_path, capsys):
+    Image.new("RGB", (100, 200)).save(tmp_path / "turned.png")
+    joints = standing(pose, 20, 40)
+    joints[[2, 5]], joints[[8, 11]] = joints[[8, 11]].copy(), joints[[2, 5]].copy()
+    picture = open_picture(tmp_path / "turned.png")
+    finder([joints]).source(tmp_path / "turned.png", picture, None, None)
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"warning: .*turned.png: the hips are above the shoulders: .*\n", said)

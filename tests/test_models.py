@@ -1,30 +1,27 @@
 """The networks as a whole, and the files that hold them; nothing here knows a layer."""
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
-from pydantic import ValidationError
 
 from vdg import systems
-from vdg.config import Dataset
 from vdg.data.batches import Batch
 from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays
 from vdg.training.loop import train
-from vdg.training.losses import ImageLoss
-from vdg.training.objectives import Reconstruction, Refinement
+from vdg.training.objectives import Reconstruction
 
-PARAMS = Path(__file__).parents[1] / "params.yaml"
 H, W = 32, 16
-STAGE1 = {"width": 4, "depth": 2, "widest": 8, "shared_encoders": False}
+SIZE = {"size": [H, W]}
+STAGE1 = {"width": 4, "depth": 2, "max_width": 8, "shared_encoders": False} | SIZE
 SHARED = STAGE1 | {"shared_encoders": True}
-STAGE2 = {"width": 4, "depth": 2, "widest": 8}
-ADVERSARY = {"discriminator_width": 4, "discriminator_levels": 2}
-VDG = systems.system("vdg")
+STAGE2 = {"width": 4, "depth": 2, "max_width": 8, "part_warp": False} | SIZE
+ADVERSARY = {"discriminator_width": 4, "discriminator_levels": 2} | SIZE
+LOSS = {"alpha": 0.85, "mask_weight": 1.0, "lambda": 10, "ema_decay": 0.9}
+RATE = {"learning_rate": 0.01}
+VDG = systems.find("vdg")
 META = {"system": "vdg", "stage1": STAGE1, "stage2": None}
 both_encoders = pytest.mark.parametrize("shape", [STAGE1, SHARED], ids=["separate", "shared"])
 
@@ -59,12 +56,12 @@ def changed(before, network):
 def batch(uniform):
     M_b = torch.zeros(2, 1, H, W)
     M_b[:, :, 8:24, 4:12] = 1
-    poses = (uniform(2, 18, H, W, low=0) for _ in "ab")
+    poses = (uniform(2, 18, 2, low=0, high=1) * torch.tensor([H, W]) for _ in "ab")
     return Batch(uniform(2, 3, H, W), next(poses), uniform(2, 3, H, W), next(poses), M_b)
 
 
 def views(batch):
-    return batch.I_a, batch.P_a, batch.P_b
+    return batch.I_a, batch.K_a, batch.K_b
 
 
 @both_encoders
@@ -77,32 +74,22 @@ def test_predictions_are_images(build, shape, batch):
         assert image.isfinite().all()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        *({"stage1": {"depth": depth}} for depth in (1, 3, 4, 5)),
-        *({"stage2": {"depth": depth}} for depth in (1, 3, 4, 5)),
-        *({"stage2": {"discriminator_levels": levels}} for levels in (1, 4)),
-        pytest.param(
-            {"stage2": {"discriminator_levels": 6}},
-        ),
-    ],
-    ids=str,
-)
-def test_what_params_allow_runs(change, batch):
-    raw = yaml.safe_load(PARAMS.read_text())["dataset"]["synthetic"] | {"height": H, "width": W}
-    for stage, small in (("stage1", STAGE2), ("stage2", STAGE2 | ADVERSARY)):
-        raw[stage] |= small | change.get(stage, {})
-    try:
-        dataset = Dataset.model_validate(raw)
-    except ValidationError:
-        return  # refused before any work, which is as good
-    shape = dataset.stage1.model_dump() | {"shared_encoders": False}
-    network = VDG.build_generator(VDG.build_stage1(shape), dataset.stage2.model_dump())
-    D = VDG.build_discriminator(dataset.stage2.model_dump())
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("levels", [1, 4, 5])
+def test_a_size_that_fits_runs_and_another_is_refused(depth, levels, batch):
+    """Without its memory, before any work, or for real: the same settings are refused."""
+    small, adversary = SIZE | {"depth": depth}, ADVERSARY | {"discriminator_levels": levels}
+    fits = depth <= 3 and levels <= 4
+    stage2 = STAGE2 | small | adversary
+    if not fits:
+        with pytest.raises(InputError, match=r"(depth|discriminator_levels) = \d needs"):
+            systems.check("vdg", STAGE1 | small, stage2)
+        return
+    systems.check("vdg", STAGE1 | small, stage2)
+    network = VDG.build_generator(VDG.build_stage1(STAGE1 | small), stage2)
     image = network(*views(batch))
     assert image.shape == (2, 3, H, W)
-    assert D(batch.I_a, batch.P_b, image).numel()
+    assert VDG.build_discriminator(stage2)(batch.I_a, batch.K_b, image).numel()
 
 
 def test_pictures_of_a_batch_do_not_mix(batch):
@@ -117,7 +104,7 @@ def test_every_input_matters(batch):
     image = network(*views(batch))
     for i in range(3):
         inputs = list(views(batch))
-        inputs[i] = inputs[i].flip(-1)
+        inputs[i] = inputs[i].flip(1)  # channels, or joints
         assert not torch.allclose(network(*inputs), image)
 
 
@@ -136,7 +123,7 @@ def test_encoders_never_see_each_others_view(shape, batch):
         total = sum(level.sum() for level in output)
         gradients = torch.autograd.grad(total, inputs, retain_graph=True, allow_unused=True)
         seen.append([g is not None and bool(g.any()) for g in gradients])
-    assert seen == [[True, True, False], [False, False, True]]  # of I_a, P_a, P_b
+    assert seen == [[True, True, False], [False, False, True]]  # of I_a, K_a, K_b
 
 
 def test_shared_encoders_are_smaller():
@@ -150,12 +137,12 @@ def test_shared_encoders_are_smaller():
 def test_discriminator(batch):
     torch.manual_seed(0)
     D = VDG.build_discriminator(ADVERSARY)
-    logits = D(batch.I_a, batch.P_b, batch.I_b)
+    logits = D(batch.I_a, batch.K_b, batch.I_b)
     assert logits.shape[:2] == (2, 1)
     assert logits.shape[2] > 1  # patches, not one judgement
     assert logits.isfinite().all()
-    assert not torch.allclose(logits, D(batch.I_a, batch.P_b, batch.I_b.flip(-1)))
-    assert not torch.allclose(logits, D(batch.I_a.flip(-1), batch.P_b, batch.I_b))
+    assert not torch.allclose(logits, D(batch.I_a, batch.K_b, batch.I_b.flip(-1)))
+    assert not torch.allclose(logits, D(batch.I_a.flip(-1), batch.K_b, batch.I_b))
 
 
 def test_bfloat16_gives_float32_images_and_logits(batch):
@@ -163,12 +150,12 @@ def test_bfloat16_gives_float32_images_and_logits(batch):
     D = VDG.build_discriminator(ADVERSARY)
     with torch.autocast("cpu", torch.bfloat16):
         image = whole()(*views(batch))
-        logits = D(batch.I_a, batch.P_b, image)
+        logits = D(batch.I_a, batch.K_b, image)
     assert image.dtype == logits.dtype == torch.float32
 
 
 def test_reconstruction_learns_one_batch(batch):
-    task = Reconstruction(stage1(), 0.01)
+    task = Reconstruction(stage1(), RATE)
     losses = [task.update(batch)["l1"] for _ in range(30)]
     assert losses[-1] < 0.95 * losses[0]
     assert not losses[0].requires_grad
@@ -176,15 +163,8 @@ def test_reconstruction_learns_one_batch(batch):
 
 def refinement(discriminator_learning_rate=1e-3):
     torch.manual_seed(0)
-    return Refinement(
-        whole(),
-        VDG.build_discriminator(ADVERSARY),
-        ImageLoss("mask-l1+mask-ssim", alpha=0.85),
-        lambda_=10,
-        learning_rate=1e-3,
-        discriminator_learning_rate=discriminator_learning_rate,
-        averaging=0.9,
-    )
+    rates = {"learning_rate": 1e-3, "discriminator_learning_rate": discriminator_learning_rate}
+    return VDG.stage2_task(whole(), ADVERSARY | LOSS | rates)
 
 
 def test_stage1_is_frozen_while_stage2_trains(batch):
@@ -202,7 +182,7 @@ def test_stage1_is_frozen_while_stage2_trains(batch):
     for parameter in task.generator.stage1.parameters():
         assert parameter.grad is None
         assert not parameter.requires_grad
-    assert losses.keys() == {"discriminator", "adversarial", "mask_l1", "mask_ssim", "image"}
+    assert losses.keys() == {"discriminator", "adversarial", "mask_l1", "mask_ssim_loss", "image"}
     assert all(loss.isfinite() and not loss.requires_grad for loss in losses.values())
 
 
@@ -232,7 +212,7 @@ def test_round_trip(shape, stage, batch, tmp_path):
 
 def test_same_seed_same_bytes(tmp_path, batch):
     for run, seed in (("a", 3), ("b", 3), ("c", 4)):
-        task = Reconstruction(stage1(seed=seed), 0.01)
+        task = Reconstruction(stage1(seed=seed), RATE)
         for _ in range(3):
             task.update(batch)
         systems.save(tmp_path / run, task.generator, META)
@@ -262,7 +242,7 @@ def test_missing_and_truncated_file(saved):
 @pytest.mark.parametrize(
     "other",
     [
-        {"stage1": STAGE1 | {"width": 8, "widest": 16}},
+        {"stage1": STAGE1 | {"width": 8, "max_width": 16}},
         {"stage1": STAGE1 | {"depth": 3}},
         {"stage1": SHARED},
         {"stage1": {"width": 4}},
@@ -294,7 +274,7 @@ def test_file_of_an_unknown_system(saved):
 def test_compiled_training_is_the_same_training(tmp_path, batch):
     losses = []
     for compiled in (False, True):
-        task = Reconstruction(stage1(STAGE1 | {"depth": 1}), 1e-2)
+        task = Reconstruction(stage1(STAGE1 | {"depth": 1}), RATE)
         folder = tmp_path / str(compiled)
         rows = train(task, lambda _: batch, steps=2, scratch=folder, log_every=1, compiled=compiled)
         losses.append([row["l1"] for row in rows])

@@ -7,9 +7,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from vdg.data import deepfashion, download, keypoint_rcnn, market1501, preparation, synthetic
+from vdg.data import deepfashion, download, estimators, market1501, preparation, synthetic
 from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.data.images import ImageSet
+from vdg.data.market1501 import identity_of
 from vdg.data.pairs import is_valid
 from vdg.data.poses import PoseSet
 from vdg.errors import InputError
@@ -21,6 +22,7 @@ RENDERED = {"train_identities": 4, "test_identities": 2, "views": 4, "seed": 0}
 NOWHERE = {"url": None, "sha256": None, "annotations": {}, "pairs": None}
 TORSO = dict.fromkeys((2, 5, 8, 11), (10, 8))
 OFFICIAL = {"split": "official", "hold_out_identities": 1, "device": "cpu"}
+OFFICIAL |= {"validation_identities": 0}
 HOLD_OUT = OFFICIAL | {"split": "hold-out"}
 
 
@@ -70,12 +72,13 @@ def identity(name):
 
 def test_official_split(fetched):
     splits = preparation.build(fetched, **OFFICIAL)
-    assert splits.keys() == {"train", "test"}
+    assert splits.keys() == {"train", "validation", "test"}
+    assert not len(splits.pop("validation").pairs)
     for part, poses in splits.items():
         images = ImageSet.load(fetched / f"{part}.safetensors")
         published = read_keypoints(fetched / f"annotation-{part}.csv")
         assert (poses.part, poses.picture_names, poses.size) == (part, images.names, (H, W))
-        valid = [name for name, joints in published.items() if is_valid(name, joints)]
+        valid = [name for name, joints in published.items() if is_valid(identity_of(name), joints)]
         pairs = [p for p in itertools.permutations(valid, 2) if identity(p[0]) == identity(p[1])]
         assert pairs
         assert sorted(names_of(poses)) == sorted(pairs)
@@ -98,9 +101,29 @@ def test_hold_out_split(folder, with_test_part):
             (folder / name).unlink()
     splits = preparation.build(folder, **HOLD_OUT)
     assert {poses.part for poses in splits.values()} == {"train"}
-    train, test = ({identity(a) for a, _ in names_of(poses)} for poses in splits.values())
-    assert len(test) == 1
+    train, validation, test = (
+        {identity(a) for a, _ in names_of(poses)} for poses in splits.values()
+    )
+    assert (len(validation), len(test)) == (0, 1)
     assert max(train) < min(test)  # the last by name
+
+
+@pytest.mark.parametrize("split", ["official", "hold-out"])
+def test_validation_identities_are_the_last_of_those_that_are_left(folder, split):
+    plain, settings = HOLD_OUT | {"split": split}, {"validation_identities": 1}
+    before = preparation.build(folder, **plain)
+    splits = preparation.build(folder, **plain | settings)
+    everyone = {identity(a) for a, _ in names_of(before["train"])}
+    validation = {identity(a) for a, _ in names_of(splits["validation"])}
+    assert validation == {max(everyone)}
+    assert {identity(a) for a, _ in names_of(splits["train"])} == everyone - validation
+    assert splits["validation"].part == "train"
+    assert names_of(splits["test"]) == names_of(before["test"])
+
+
+def test_nobody_left_beside_the_validation(fetched):
+    with pytest.raises(InputError, match="validation_identities is 99, but only"):
+        preparation.build(fetched, **OFFICIAL | {"validation_identities": 99})
 
 
 def test_twice_the_same_bytes(fetched, tmp_path):
@@ -113,7 +136,7 @@ def test_twice_the_same_bytes(fetched, tmp_path):
 
 def test_no_test_part(folder):
     (folder / "test.safetensors").unlink()
-    with pytest.raises(InputError, match=r"has no test pictures: .*split=hold-out"):
+    with pytest.raises(InputError, match=r"has no test images: .*split=hold-out"):
         preparation.build(folder, **OFFICIAL)
 
 
@@ -200,17 +223,18 @@ def test_published_pairs_of_unknown_pictures(folder, split, pair):
 
 def test_without_annotations_key_points_are_estimated(folder, monkeypatch):
     (folder / "annotation-train.csv").unlink()
-    sizes = []
 
-    def estimate(images, device, network):
+    def load(*size):
+        assert size == (H, W, "cpu")
+        return estimate
+
+    def estimate(images):
         found = np.full((len(images), 18, 2), -1, np.int16)
         found[:, list(TORSO)] = 3
         return found
 
-    monkeypatch.setattr(keypoint_rcnn, "estimate", estimate)
-    monkeypatch.setattr(keypoint_rcnn, "load_network", lambda *size: sizes.append(size))
+    monkeypatch.setattr(estimators, "load", load)
     train = preparation.build(folder, **OFFICIAL)["train"]
-    assert sizes == [(H, W, "cpu")]
     total = RENDERED["train_identities"] * RENDERED["views"]
     assert len(train.pairs) == total * (RENDERED["views"] - 1)
     assert len(np.unique(train.pairs)) == total
@@ -293,7 +317,7 @@ def undecodable(path):
     [
         (truncated, "not a whole zip file"),
         (outside, "points outside"),
-        (undecodable, "0001_c1s1_000151_09.png is no JPEG or PNG"),
+        (undecodable, "0001_c1s1_000151_09.png: cannot read image"),
     ],
 )
 def test_damaged_archive_writes_nothing(tmp_path, archive, damage, words):
@@ -329,6 +353,32 @@ def test_annotations_of_another_data_set(tmp_path, archive):
     with pytest.raises(InputError, match=r"annotation-test.csv: 8 names without an image: 0002"):
         fetch(tmp_path / "out", market1501, archive | {"annotations": swapped})
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_in_the_place_of_a_csv(tmp_path, archive):
+    (tmp_path / "pairs.csv").mkdir()
+    source = archive | {"pairs": str(tmp_path / "pairs.csv")}
+    with pytest.raises(InputError, match=r"pairs.csv is a folder: put the CSV there"):
+        fetch(tmp_path / "out", market1501, source)
+
+
+def test_pairs_of_two_people(tmp_path, archive, fetched):
+    names = ImageSet.load(fetched / "test.safetensors").names
+    stranger = next(name for name in names if identity(name) != identity(names[0]))
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text(f"from,to\n{names[0]},{names[1]}\n{names[1]},{stranger}\n")
+    people = rf"line 3: {names[1]} is of {identity(names[1])}, {stranger} of {identity(stranger)}"
+    with pytest.raises(InputError, match=rf"pairs.csv, {people}: a pair shows one identity"):
+        fetch(tmp_path / "out", market1501, archive | {"pairs": str(pairs)})
+
+
+def test_pairs_that_occur_twice_are_told_of_and_kept(tmp_path, archive, fetched, capsys):
+    one, two = ImageSet.load(fetched / "test.safetensors").names[:2]
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text(f"from,to\n{one},{two}\n{two},{one}\n{one},{two}\n")
+    output = fetch(tmp_path / "out", market1501, archive | {"pairs": str(pairs)})
+    assert "pairs.csv: 1 pairs repeat others and count once more" in capsys.readouterr().err
+    assert (output / "pairs-test.csv").read_bytes() == pairs.read_bytes()
 
 
 def test_pairs_of_unknown_pictures(tmp_path, archive):

@@ -49,7 +49,7 @@ def test_market_layout(tmp_path, make, above):
     assert parts["train"].identities == ["0002", "0002", "0007"]
     assert parts["train"].images.shape == (3, 8, 4, 3)
     assert parts["test"].names == ["-1_c1s1_000401_03.jpg"]
-    assert parts["test"].identities == ["-1"]
+    assert parts["test"].identities == [""]
 
 
 def test_market_without_test_part(tmp_path):

@@ -8,13 +8,13 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from vdg import config
+from vdg import config, resolve
 from vdg.files import sha256
 
 STAGES = {"stage1": "vdg", "stage2": "full"}
 SMALL = {
     "width": 4,
-    "widest": 8,
+    "max_width": 8,
     "depth": 2,
     "steps": 60,
     "batch_size": 4,
@@ -28,7 +28,7 @@ from pathlib import Path
 import torch
 
 from vdg import files
-from vdg import train as experiment
+from vdg import train as module
 from vdg.training import loop as training
 
 torch.set_num_threads(1)
@@ -37,16 +37,13 @@ configuration, data, base = json.loads(configuration), Path(data), Path(base)
 train = training.train
 def often(*args, **settings):
     return train(*args, **settings, log_every=5, checkpoint_every=10)
-experiment.train = often
+module.train = often
 
 def work(folder):
     os.environ["DVC_ROOT"] = str(folder)
-    outputs = experiment.Outputs.of(folder / stage, folder / f"{stage}.csv")
-    if stage == "stage1":
-        experiment.train_stage1(configuration, data, 0, outputs)
-    else:
-        stage1 = folder / "stage1" / "model.safetensors"
-        experiment.train_stage2(configuration, data, stage1, 0, outputs)
+    stage1 = folder / "stage1" / "model.safetensors" if stage == "stage2" else None
+    run = module.Run(configuration, data, 0, folder / stage, folder / f"{stage}.csv", stage1)
+    (module.train_stage2 if stage1 else module.train_stage1)(run)
 
 def die_in_write(number):
     # at the nth flush of a file to disk: before its new content has its name
@@ -95,12 +92,12 @@ def configs(tmp_path_factory):
     """The default configuration of both stages, made small."""
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     for stage in STAGES:
-        raw["dataset"]["synthetic"][stage] |= SMALL
+        raw["network"]["vdg"][stage]["synthetic"] |= SMALL
     raw["dataset"]["synthetic"] |= {"height": 32, "width": 16}
-    raw["dataset"]["synthetic"]["stage2"] |= {"discriminator_width": 4}
+    raw["network"]["vdg"]["stage2"]["synthetic"] |= {"discriminator_width": 4}
     path = tmp_path_factory.mktemp("configs") / "params.yaml"
     path.write_text(yaml.safe_dump(raw))
-    files = config.resolve(config.load(path))
+    files = resolve.resolve(config.load(path))
     return {
         f"stage{i}": files[f"synthetic/stage{i}-{n}.json"] for i, n in ((1, "vdg"), (2, "full"))
     }

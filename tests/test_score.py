@@ -196,7 +196,7 @@ def test_other_bad_folders_are_named(score, folders, tmp_path):
         "holds no JPEG or PNG": ("--generated", tmp_path / "empty", "--target", folders[1]),
         "is not a folder": ("--generated", tmp_path / "nowhere", "--target", folders[1]),
         "16 wide, not three pictures": ("--strips", cut),
-        "x.png does not decode": ("--generated", broken, "--target", folders[1]),
+        "x.png: cannot read image": ("--generated", broken, "--target", folders[1]),
     }
     for words, arguments in cases.items():
         done = score(*arguments, "--classifier", "none")

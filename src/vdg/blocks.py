@@ -33,12 +33,12 @@ def activation(channels: int) -> tuple[nn.Module, nn.Module]:
     return nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
 
 
-def level_widths(width: int, depth: int, widest: int) -> list[int]:
-    """Channels at half the resolution and after each of `depth` further halvings.
+def level_widths(width: int, depth: int, max_width: int) -> list[int]:
+    """Channels at half the resolution and at each of `depth` further downsampling levels.
 
-    They double up to `widest`, so that every level costs about the same.
+    They double up to `max_width`, so that every level costs about the same.
     """
-    return [min(width * 2**level, max(widest, width)) for level in range(depth + 1)]
+    return [min(width * 2**level, max(max_width, width)) for level in range(depth + 1)]
 
 
 class Encoder(nn.Module):

@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 
@@ -32,6 +33,9 @@ def run(main: Callable[[], None]) -> None:
     if "--debug" in sys.argv:
         sys.argv.remove("--debug")
         os.environ["VDG_DEBUG"] = "1"  # seen by the processes that torchrun starts, too
+    _speak_utf8()
+    if callable(signal.getsignal(signal.SIGINT)):  # else ignored, under nohup
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # see stages/__init__.py
     try:
         main()
     except InputError as error:
@@ -43,3 +47,10 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(stopped.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _speak_utf8() -> None:
+    """Write UTF-8 whatever the locale says: tables hold arrows, and names of files anything."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not what a test or a notebook puts there
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")

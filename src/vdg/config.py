@@ -1,7 +1,10 @@
-"""params.yaml: its schema, its validation, and the part of it that each stage runs on."""
+"""params.yaml: its schema and its validation. No torch: DVC asks for it at every command."""
 
+import ast
 import difflib
+import functools
 import re
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -9,47 +12,51 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
     Tag,
     ValidationError,
+    create_model,
     model_validator,
 )
 
-from vdg import resolve as code
 from vdg.errors import InputError
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 CODE = Path(__file__).parent
-HARDWARE = ("device", "precision", "deterministic")
-ROWS = ("real", "copy-source", "mean-image")
+REFERENCES = ("real", "copy-source", "mean-image")
+"""Rows that need no network."""
+DEFAULT = "default"  # the settings of a network on every data set
 
 
 def _to_float(value: Any) -> Any:
-    """YAML 1.1 reads 2e-4 as text and 1 as an integer; both are meant as numbers."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+e[-+]?\d+", value, re.IGNORECASE):
-        return float(value)
-    return value
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Float = Annotated[float, BeforeValidator(_to_float), Field(allow_inf_nan=False)]
+MOST = 2**31 - 1
+Float = Annotated[float, Field(allow_inf_nan=False, le=1e9), AfterValidator(float)]
 Rate = Annotated[Float, Field(gt=0, le=1)]
-Share = Annotated[Float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[Float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Names = Annotated[list[Annotated[str, Field(pattern=NAME)]], Field(min_length=1)]
+Name = Annotated[str, Field(pattern=NAME, max_length=64)]
+Names = Annotated[list[Name], Field(min_length=1)]
 
 
-def _module_of(folder: str, function: str) -> AfterValidator:
-    """The name must be that of a module in the folder that defines the function."""
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+# --- systems --------------------------------------------------------------------------------------
+
+
+def _module_of(folder: str, defines: str) -> AfterValidator:
+    """The name must be that of a module in the folder that defines something."""
 
     def check(name: str) -> str:
         files = sorted((CODE / folder).glob("*.py"))
-        known = [file.stem for file in files if f"\ndef {function}(" in file.read_text()]
+        known = [f.stem for f in files if re.search(defines, f.read_text("utf-8"), re.MULTILINE)]
         if name not in known:
             raise ValueError(f"no such file in src/vdg/{folder}/; allowed: {', '.join(known)}")
         return name
@@ -57,19 +64,99 @@ def _module_of(folder: str, function: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Reader = Annotated[str, _module_of("data", "read")]
-System = Annotated[str, _module_of("systems", "build_stage1")]
+Reader = Annotated[str, _module_of("data", r"^def read\(")]
+System = Annotated[str, _module_of("systems", r"^SETTINGS = ")]
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+class Training(Section):
+    """The settings that every training has."""
+
+    steps: Count
+    batch_size: Annotated[int, Field(ge=1, le=65536)]
+    learning_rate: Rate
+    lr_decay_fraction: Fraction = 0.5
+    flip: bool = True
+
+
+@functools.cache
+def declared(system: str) -> dict[str, dict[str, Any]]:
+    """SETTINGS of a system: {"stage1": {key: default}, "stage2": {...}}, read from its source.
+
+    Raises InputError where it is not a literal.
+    """
+    path = CODE / "systems" / f"{system}.py"
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SETTINGS":
+            try:
+                return ast.literal_eval(node.value)
+            except ValueError as error:
+                raise InputError(f"{path}: SETTINGS must be a literal: {error}") from error
+    raise InputError(f"{path} defines no SETTINGS")
+
+
+def _field(default: Any) -> tuple:
+    """The type and the default of one of a system's own settings."""
+    match default:
+        case bool():
+            return bool, default
+        case int():
+            return Count, default
+        case float():
+            return Annotated[Float, Field(ge=0)], default
+        case (str(), *_):
+            return Literal[default], default[0]
+        case (first, low, high):
+            kind = int if isinstance(first, int) else Float
+            return Annotated[kind, Field(ge=low, le=high)], first
+    raise TypeError(f"SETTINGS: {default!r} has no type that a setting can have")
+
+
+@functools.cache
+def settings_model(system: str, stage: str) -> type[Training]:
+    """The schema of a system's settings of one stage."""
+    own = {key: _field(default) for key, default in declared(system)[stage].items()}
+    return create_model(f"{system}_{stage}", __base__=Training, **own)
+
+
+class Network(Section):
+    """A system with its settings on each data set."""
+
+    system: System | None = None
+    extends: str | None = None  # a network whose system and settings it takes over
+    kind: Literal["ours", "compared"] = "ours"
+    paper: str | None = None  # the published row that it stands beside
+    about: str | None = None
+    stage1: dict[Name, dict[str, Any]] = {}
+    stage2: dict[Name, dict[str, Any]] = {}
+
+    @model_validator(mode="after")
+    def _has_a_system(self):
+        if (self.system is None) == (self.extends is None):
+            raise ValueError("a network has either a system or a network that it extends")
+        return self
+
+
+class Variant(BaseModel):
+    """A stage II; further keys take the place of its network's settings."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    network: str
+    paper: str | None = None
+    about: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.__pydantic_extra__ or {}
+
+
+# --- data sets ------------------------------------------------------------------------------------
 
 
 class SyntheticSource(Section):
     reader: Literal["synthetic"]
-    train_identities: Count
-    test_identities: Count
-    views: Annotated[int, Field(ge=2)]
+    train_identities: Annotated[int, Field(ge=1, le=100_000)]
+    test_identities: Annotated[int, Field(ge=1, le=100_000)]
+    views: Annotated[int, Field(ge=2, le=1000)]
     seed: Seed
 
 
@@ -88,32 +175,15 @@ class ArchiveSource(Section):
 
 
 class Poses(Section):
-    split: Literal["official", "hold-out"]
+    split: Literal["official", "hold-out"] = "official"
     hold_out_identities: Count = 100
-
-
-class Stage1(Section):
-    width: Count
-    depth: Annotated[int, Field(ge=1, le=8)]
-    widest: Count
-    steps: Count
-    batch_size: Count
-    learning_rate: Rate
-    decay: Share
-    flip: bool
-
-
-class Stage2(Stage1):
-    discriminator_width: Count
-    discriminator_levels: Annotated[int, Field(ge=1, le=6)]
-    discriminator_learning_rate: Rate
-    lambda_: Annotated[Float, Field(ge=0, alias="lambda")]
-    averaging: Annotated[Float, Field(ge=0, lt=1)]
+    validation_identities: Annotated[int, Field(ge=0, le=MOST)] = 0
 
 
 class Evaluation(Section):
-    pairs: Annotated[int, Field(ge=10)]  # the ten splits of IS need one picture each
-    classifier: Literal["inception-2015", "efficientnet-lite0"]
+    split: Literal["test", "validation"] = "test"
+    pairs: Annotated[int, Field(ge=10, le=MOST)]  # the ten splits of IS need one image each
+    classifier: Literal["inception-2015", "efficientnet-lite0"] = "inception-2015"
     pose: Literal["silhouettes", "keypoints"] | None = None
     lpips: bool = False
     crop_width: Count | None = None
@@ -131,71 +201,40 @@ Source = Annotated[
     Annotated[SyntheticSource, Tag("(rendered)")] | Annotated[ArchiveSource, Tag("(archive)")],
     Discriminator(_source_tag),
 ]
+Side = Annotated[int, Field(ge=16, le=4096)]
 
 
 class Dataset(Section):
     published: Literal["market1501", "deepfashion"] | None = None
-    height: Annotated[int, Field(ge=16)]
-    width: Annotated[int, Field(ge=16)]
+    height: Side
+    width: Side
     source: Source
-    poses: Poses
-    stage1: Stage1
-    stage2: Stage2
+    poses: Poses = Poses()
     evaluation: Evaluation
 
     @model_validator(mode="after")
-    def _sizes_divide(self):
-        for stage in (self.stage1, self.stage2):
-            for side in (self.height, self.width):
-                if side % 2 ** (stage.depth + 1):
-                    raise ValueError(
-                        f"depth {stage.depth} needs a height and width divisible by "
-                        f"{2 ** (stage.depth + 1)}, not {self.height} x {self.width}"
-                    )
-        levels = self.stage2.discriminator_levels
-        if min(self.height, self.width) < 2**levels:
-            raise ValueError(
-                f"stage2.discriminator_levels = {levels} needs pictures of at least {2**levels} "
-                f"pixels, not {self.height} x {self.width}"
-            )
+    def _fits_together(self):
+        rendered = isinstance(self.source, SyntheticSource)
         crop = self.evaluation.crop_width
         if crop is not None and not 11 <= crop <= self.width:
             raise ValueError(
                 f"evaluation.crop_width = {crop}: must be from 11, SSIM's window, to the width, "
                 f"{self.width}"
             )
-        if self.evaluation.pose == "silhouettes" and not isinstance(self.source, SyntheticSource):
-            raise ValueError("evaluation.pose = 'silhouettes': only the renderer knows them")
-        if isinstance(self.source, SyntheticSource) and self.height != 2 * self.width:
-            raise ValueError("the renderer draws pictures twice as high as wide")
+        if self.evaluation.pose == "silhouettes" and not rendered:
+            raise ValueError(
+                "evaluation.pose = 'silhouettes': only available with reader: synthetic"
+            )
+        if rendered and self.height != 2 * self.width:
+            raise ValueError("the renderer draws images twice as high as wide")
+        if self.evaluation.split == "validation" and not self.poses.validation_identities:
+            raise ValueError(
+                "evaluation.split = 'validation': poses.validation_identities is 0: give some"
+            )
         return self
 
 
-class Network(Section):
-    system: System
-    shared_encoders: bool = False
-
-
-class Variant(Section):
-    network: str
-    terms: Literal["l1", "mask-l1", "mask-l1+mask-ssim"]
-    mask_weight: Annotated[Float, Field(ge=0)] | None = None
-    alpha: Share | None = None  # its own, in place of the common one
-    about: str
-
-    @model_validator(mode="after")
-    def _weight_has_a_mask(self):
-        if (self.mask_weight is None) != (self.terms == "l1"):
-            raise ValueError("mask_weight goes with a masked term, and only with one")
-        if self.alpha is not None and self.terms != "mask-l1+mask-ssim":
-            raise ValueError("alpha weighs two terms: it goes with mask-l1+mask-ssim alone")
-        return self
-
-    def description(self, alpha: float) -> str:
-        """`about` with the numbers that the run has. alpha: the common one."""
-        alpha = alpha if self.alpha is None else self.alpha
-        text = self.about.replace("{alpha}", f"{alpha:g}")
-        return text.replace("{mask_weight}", f"{self.mask_weight or 0:g}")
+# --- the whole file -------------------------------------------------------------------------------
 
 
 class Params(Section):
@@ -203,26 +242,140 @@ class Params(Section):
     networks: Names
     variants: Names
     seeds: Annotated[list[Seed], Field(min_length=1)]
-    alpha: Share
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    alpha: Fraction
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")]
+    threads: Annotated[int, Field(ge=1, le=4096)] | None
     precision: Literal["fp32", "bf16"]
     deterministic: bool
     compile: bool
-    workers: Count
-    network: dict[Annotated[str, Field(pattern=NAME)], Network]
-    variant: dict[Annotated[str, Field(pattern=NAME)], Variant]
-    dataset: dict[Annotated[str, Field(pattern=NAME)], Dataset]
+    processes: Annotated[int, Field(ge=1, le=4096)]
+    network: dict[Name, Network]
+    variant: dict[Name, Variant]
+    dataset: dict[Name, Dataset]
+
+    def refined(self, network: str) -> bool:
+        """Whether a network has a stage II: it then gives coarse predictions alone."""
+        return any(variant.network == network for variant in self.variant.values())
+
+    def lineage(self, network: str) -> list[str]:
+        """A network after those that it extends, the first of which names the system."""
+        names = [network]
+        while (base := self.network[names[0]].extends) is not None:
+            if base not in self.network or base in names:
+                raise InputError(
+                    f"params.yaml: network.{names[0]}.extends = {_short(base)}: must be another "
+                    f"network, which does not extend this one; allowed: {', '.join(self.network)}"
+                )
+            names.insert(0, base)
+        return names
+
+    def system(self, network: str) -> str:
+        """The system of a network, which it may have from one that it extends."""
+        return self.network[self.lineage(network)[0]].system
+
+    def stage1(self, network: str, dataset: str) -> dict[str, Any]:
+        """The settings of a network's stage I on a data set. Raises InputError."""
+        return self._settings(network, "stage1", dataset, {}, {})
+
+    def stage2(self, variant: str, dataset: str) -> dict[str, Any]:
+        """The settings of a variant on a data set. Raises InputError."""
+        chosen = self.variant[variant]
+        system = self.system(chosen.network)
+        own = declared(system).get("stage2")
+        if own is None:
+            raise InputError(
+                f"params.yaml: variant.{variant}.network = {chosen.network!r}: its system {system}"
+                " has no stage II"
+            )
+        common = {"": {"alpha": self.alpha} if "alpha" in own else {}}
+        last = {f"variant.{variant}": chosen.settings}
+        return self._settings(chosen.network, "stage2", dataset, common, last)
+
+    def _settings(self, network: str, stage: str, dataset: str, first, last) -> dict[str, Any]:
+        layers = dict(first)
+        for name in self.lineage(network):
+            given = getattr(self.network[name], stage)
+            for key in (DEFAULT, dataset):
+                layers[f"network.{name}.{stage}.{key}"] = given.get(key, {})
+        layers |= last
+        merged = {key: value for layer in layers.values() for key, value in layer.items()}
+        model = settings_model(self.system(network), stage)
+        try:
+            found = model.model_validate(merged).model_dump()
+        except ValidationError as error:
+            place = f"network.{network}.{stage}"
+            raise InputError(_settings_error(error, model, layers, place, dataset)) from None
+        size = self.dataset[dataset]
+        return found | {"size": [size.height, size.width]}
+
+
+def _settings_error(
+    error: ValidationError, model: type[Training], layers: dict[str, dict], place: str, dataset: str
+) -> str:
+    """The one line of a wrong setting, with the place in params.yaml where it stands."""
+    key = error.errors()[0]["loc"][0]
+    where = [layer for layer, given in layers.items() if key in given]
+    line = _one_line(error, lambda _: list(_fields(model)), where[-1] if where else place)
+    if error.errors()[0]["type"] == "missing":
+        line += f": give it in {place}.{dataset}, or in {place}.{DEFAULT} for every data set"
+    return line
+
+
+# --- reading --------------------------------------------------------------------------------------
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, where YAML would silently keep the last."""
+    """YAML 1.2's core schema, which DVC reads, where PyYAML by itself reads YAML 1.1.
+
+    By 1.1, 0100 is 64, 1:30 is 90 and 2e-4 is a text. Keys given twice and anchors, which
+    `dvc exp run -S` breaks, are refused.
+    """
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012
 
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
-                raise InputError(f"params.yaml: key {key!r} is given twice; keep one")
+                raise InputError(f"params.yaml: duplicate key {_short(key)}; keep one")
         return super().construct_mapping(node, deep)
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent) or getattr(self.peek_event(), "anchor", None):
+            line = self.peek_event().start_mark.line + 1
+            raise InputError(
+                f"params.yaml: line {line}: anchors and aliases are not supported, because dvc exp "
+                "run -S would change one place of two; write the value out"
+            )
+        return super().compose_node(parent, index)
+
+    def construct_number(self, node):
+        text = node.value.replace("_", "")
+        try:
+            return int(text) if re.fullmatch(r"[-+]?\d{1,400}", text) else float(text)
+        except ValueError as error:
+            raise InputError(f"params.yaml: {_short(node.value)} is not a number") from error
+
+    def construct_special(self, node):
+        return float(node.value.replace(".", ""))
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?\d+", "-+0123456789"),
+    ("float", r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?", "-+.0123456789"),
+    ("special", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first)
+    )
+for _tag, _constructor in (
+    ("int", _Loader.construct_number),
+    ("float", _Loader.construct_number),
+    ("special", _Loader.construct_special),
+):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _constructor)
 
 
 def load(path) -> Params:
@@ -231,36 +384,47 @@ def load(path) -> Params:
     Raises InputError: one line with the key, its value and what is allowed.
     """
     try:
-        raw = yaml.load(Path(path).read_text(), _Loader)
+        raw = yaml.load(Path(path).read_text("utf-8"), _Loader)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text: save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise InputError(f"{path} is nested too deeply: restore it with git") from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{path} is not valid YAML: {reason}") from error
     if not isinstance(raw, dict):
         raise InputError(f"{path} holds no keys: restore it with git checkout {path}")
     try:
         params = Params.model_validate(raw)
     except ValidationError as error:
-        raise InputError(_one_line(error)) from None
+        raise InputError(_one_line(error, _keys_at)) from None
     _check_together(params)
     return params
 
 
-def _one_line(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"] if part not in TAGS)
+def _short(value: Any) -> str:
+    """A value in an error message, however long it is."""
+    shortener = reprlib.Repr()
+    shortener.maxstring = shortener.maxother = 80
+    return shortener.repr(value)
+
+
+def _one_line(error: ValidationError, keys_at, prefix: str = "") -> str:
+    problem = error.errors(include_url=False)[0]
+    parts = [prefix, *(str(part) for part in problem["loc"] if part not in TAGS)]
+    key = ".".join(part for part in parts if part)[:300]
     value, context = problem["input"], problem.get("ctx", {})
     match problem["type"]:
         case "missing":
             return f"params.yaml: {key} is missing"
         case "extra_forbidden":
             *parents, name = problem["loc"]
-            known = _keys_at(parents)
+            known = keys_at(parents)
             close = difflib.get_close_matches(str(name), known, 1)
             hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(known)}"
-            return f"params.yaml: {key} = {value!r}: unknown key; {hint}"
+            return f"params.yaml: {key} = {_short(value)}: unknown key; {hint}"
         case "literal_error":
             allowed = f"must be {context['expected']}"
         case "string_pattern_mismatch":
@@ -269,8 +433,12 @@ def _one_line(error: ValidationError) -> str:
             allowed = str(context["error"])
         case _:
             allowed = problem["msg"].removeprefix("Input ")
-    shown = "" if isinstance(value, dict) else f" = {value!r}"
+    shown = "" if isinstance(value, dict) else f" = {_short(value)}"
     return f"params.yaml: {key}{shown}: {allowed}"
+
+
+def _fields(model: type[BaseModel]) -> dict:
+    return model.model_fields
 
 
 def _keys_at(location: list) -> list[str]:
@@ -279,115 +447,70 @@ def _keys_at(location: list) -> list[str]:
     for part in location:
         if part in TAGS:
             model = TAGS[part]
-        elif isinstance(model, type) and issubclass(model, Section):
-            names = {field.alias or name: field for name, field in model.model_fields.items()}
-            model = names[part].annotation
+        elif isinstance(model, type) and issubclass(model, BaseModel):
+            model = _fields(model)[part].annotation
         else:  # dict[str, Section]: the part is a name
             model = get_args(model)[1]
-    return [field.alias or name for name, field in model.model_fields.items()]
+    return list(_fields(model))
 
 
 def _check_together(params: Params) -> None:
-    for key in ("datasets", "networks", "variants"):
-        known = getattr(params, key[:-1])
-        listed = getattr(params, key)
-        for name in listed:
-            if name not in known:
-                raise InputError(
-                    f"params.yaml: {key} = {listed}: unknown {key[:-1]} {name!r}; "
-                    f"allowed: {', '.join(known)}"
-                )
-    for key in ("datasets", "networks", "variants", "seeds"):
-        listed = getattr(params, key)
-        if len(set(listed)) < len(listed):
-            raise InputError(f"params.yaml: {key} = {listed}: names one twice; list each once")
-    for name in params.variant:
-        if name.startswith("stage1") or name in ROWS:
-            raise InputError(
-                f"params.yaml: variant.{name}: the table has a row of that name already; choose one"
-                f" that does not begin with stage1 and is none of {', '.join(ROWS)}"
-            )
+    _check_lists(params)
+    _check_names(params)
     for name in params.variants:
         network = params.variant[name].network
         if network not in params.networks:
             raise InputError(
-                f"params.yaml: variant.{name}.network = {network!r}: not trained; add it to "
+                f"params.yaml: variant.{name}.network = {_short(network)}: not trained; add it to "
                 f"networks ({params.networks}) or use one of those"
             )
-    for name in params.datasets:
-        for stage in ("stage1", "stage2"):
-            size = getattr(params.dataset[name], stage).batch_size
-            if size % params.workers:
+    for dataset in params.datasets:
+        for name in params.networks:
+            _check_batch(params, f"network.{name}", params.stage1(name, dataset))
+        for name in params.variants:
+            _check_batch(params, f"variant.{name}", params.stage2(name, dataset))
+
+
+def _check_lists(params: Params) -> None:
+    for key in ("datasets", "networks", "variants", "seeds"):
+        listed = getattr(params, key)
+        known = getattr(params, key[:-1], None)
+        for name in listed:
+            if known is not None and name not in known:
                 raise InputError(
-                    f"params.yaml: workers = {params.workers}: must divide "
-                    f"dataset.{name}.{stage}.batch_size = {size}"
+                    f"params.yaml: {key} = {_short(listed)}: unknown {key[:-1]} {name!r}; "
+                    f"allowed: {', '.join(known)}"
                 )
+            if listed.count(name) > 1:
+                raise InputError(f"params.yaml: {key} = {_short(listed)}: duplicate entry {name!r}")
 
 
-def resolve(params: Params) -> dict[str, dict]:
-    """What each run depends on, by file name: {"synthetic/stage2-full.json": {...}, ...}.
+def _check_names(params: Params) -> None:
+    if DEFAULT in params.dataset:
+        raise InputError(
+            f"params.yaml: dataset.{DEFAULT}: that name stands for every data set in the settings "
+            "of a network; choose another"
+        )
+    for key, name in [("variant", n) for n in params.variant] + [
+        ("network", n) for n in params.network if not params.refined(n)
+    ]:
+        if name.startswith("stage1") or name in REFERENCES or name == "references":
+            raise InputError(
+                f"params.yaml: {key}.{name}: the table has a row of that name already; choose one"
+                f" that does not begin with stage1 and is none of {', '.join(REFERENCES)}"
+            )
+    for name in params.variant:
+        if name in params.network and not params.refined(name):
+            raise InputError(
+                f"params.yaml: variant.{name}: a network of that name has a row of its own; choose"
+                " another name"
+            )
 
-    DVC compares these files, not params.yaml, so a change re-runs what it can change and no more.
-    The code of a run's stage enters by its hashes, systems and readers that parameters name too.
-    """
-    files: dict[str, dict] = {}
-    hardware = {key: getattr(params, key) for key in HARDWARE}
-    training = hardware | {"compile": params.compile, "workers": params.workers}
 
-    def run(stage: str, content: dict, *modules: str) -> dict:
-        return content | {"code": code.hashes(f"stages.{stage}", *modules)}
-
-    for name in params.datasets:
-        dataset = params.dataset[name]
-        size = {"height": dataset.height, "width": dataset.width}
-        source = dataset.source.model_dump()
-        reader = f"vdg.data.{source['reader']}"
-        files[f"{name}/download.json"] = run("download", size | {"source": source}, reader)
-        # published key points are read, others estimated on a device; a hold-out has one part
-        annotations = source.get("annotations", {})
-        parts = ["train"] if dataset.poses.split == "hold-out" else ["train", "test"]
-        estimated = any(annotations.get(part, "") is None for part in parts)
-        device = params.device if estimated else "cpu"
-        poses = dataset.poses.model_dump() | {"device": device}
-        files[f"{name}/pose-heatmaps.json"] = run("pose_heatmaps", {"poses": poses})
-        evaluation = dataset.evaluation.model_dump() | hardware
-        systems = {f"vdg.systems.{params.network[key].system}" for key in params.networks}
-        files[f"{name}/evaluation.json"] = run("evaluate", evaluation, *sorted(systems))
-        # the reference rows know no network, and none of its precision
-        references = {key: value for key, value in evaluation.items() if key != "precision"}
-        files[f"{name}/references.json"] = run("evaluate", references)
-        for key in params.networks:
-            network = params.network[key].model_dump()
-            settings = {"network": network, "stage1": dataset.stage1.model_dump(), **training}
-            system = f"vdg.systems.{network['system']}"
-            files[f"{name}/stage1-{key}.json"] = run("train_stage1", settings, system)
-        for key in params.variants:
-            variant = params.variant[key]
-            loss: dict[str, Any] = {"terms": variant.terms}
-            if variant.mask_weight is not None:
-                loss["mask_weight"] = variant.mask_weight
-            if "mask-ssim" in variant.terms:
-                loss["alpha"] = params.alpha if variant.alpha is None else variant.alpha
-            stage2 = dataset.stage2.model_dump(by_alias=True)
-            settings = {"stage2": stage2, "loss": loss, **training}
-            system = f"vdg.systems.{params.network[variant.network].system}"
-            files[f"{name}/stage2-{key}.json"] = run("train_stage2", settings, system)
-            files[f"{name}/network-{key}.json"] = run("assign_stage1", {"network": variant.network})
-    report = {
-        "datasets": {
-            name: {
-                "split": params.dataset[name].poses.split,
-                "reader": params.dataset[name].source.reader,
-                "published": params.dataset[name].published,
-                "height": params.dataset[name].height,
-                "width": params.dataset[name].width,
-            }
-            for name in params.datasets
-        },
-        "networks": params.networks,
-        "variants": params.variants,
-        "about": {k: params.variant[k].description(params.alpha) for k in params.variants},
-        "seeds": params.seeds,
-    }
-    files["report.json"] = run("ablation_table", report)
-    return files
+def _check_batch(params: Params, where: str, settings: dict) -> None:
+    size = settings["batch_size"]
+    if size % params.processes:
+        raise InputError(
+            f"params.yaml: processes = {params.processes}: must divide batch_size = {size} of "
+            f"{where}"
+        )

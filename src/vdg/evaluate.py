@@ -1,6 +1,5 @@
 """Generate the test pairs' images and score them, beside rows that need no network."""
 
-import functools
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 from tqdm import tqdm
 
 from vdg import systems
+from vdg.data import estimators
 from vdg.data.batches import PairData, load_pairs, to_uint8
 from vdg.data.pairs import draw_pairs
 from vdg.data.silhouettes import read_silhouettes
@@ -26,38 +26,37 @@ SEGMENTER = "segmenter.safetensors"
 SHOWN = 10  # pairs of the qualitative grid, evenly spaced in the test list
 
 
-class TestPairs:
-    """The test list of a data set: positions, source and target pictures, target masks."""
+class EvalPairs:
+    """The pairs that are scored: positions, source and target images, target masks."""
 
-    __test__ = False  # for pytest, which takes the name for a test's
-
-    def __init__(self, data: Path, count: int, device: torch.device):
-        self.data: PairData = load_pairs(data, "test", device)
+    def __init__(self, data: Path, config: dict, device: torch.device):
+        split, count = config["split"], config["pairs"]
+        self.data: PairData = load_pairs(data, split, device)
         drawn = draw_pairs(self.data.pairs.numpy(), count)
-        self.pairs = torch.as_tensor(drawn)
+        self.positions = torch.as_tensor(drawn)
         if len(drawn) < 10:
             raise InputError(
-                f"{data} has {len(drawn)} test pairs, fewer than the ten splits of IS need"
+                f"{data} has {len(drawn)} {split} pairs, fewer than the ten splits of IS need"
             )
         if len(drawn) < count:
-            print(f"the data set has {len(drawn)} test pairs, fewer than the {count} asked for")
+            print(f"the data set has {len(drawn)} {split} pairs, fewer than the {count} configured")
 
-    def pictures(self, side: int, which=slice(None)) -> np.ndarray:
+    def images(self, side: int, which=slice(None)) -> np.ndarray:
         """uint8 (N, H, W, 3): the sources (side 0) or the targets (side 1) of some pairs."""
-        return self.data.images[self.pairs[which, side].to(self.data.device)].cpu().numpy()
+        return self.data.images[self.positions[which, side].to(self.data.device)].cpu().numpy()
 
     def masks(self) -> np.ndarray:
         """bool (N, H, W): the targets' pose masks M_b."""
-        return self.data.masks[self.pairs[:, 1].to(self.data.device)].cpu().numpy()
+        return self.data.masks[self.positions[:, 1].to(self.data.device)].cpu().numpy()
 
     @property
     def shown(self) -> np.ndarray:
-        return np.linspace(0, len(self.pairs) - 1, SHOWN).astype(int)
+        return np.linspace(0, len(self.positions) - 1, SHOWN).astype(int)
 
     def examples(self, which: np.ndarray) -> dict[str, np.ndarray]:
         """Source, target and the target's key points of some pairs."""
-        joints = self.data.keypoints[self.pairs[which, 1].to(self.data.device)].cpu().numpy()
-        source, target = (self.pictures(side, which) for side in (0, 1))
+        joints = self.data.keypoints[self.positions[which, 1].to(self.data.device)].cpu().numpy()
+        source, target = (self.images(side, which) for side in (0, 1))
         return {"source": source, "target": target, "keypoints": joints}
 
 
@@ -66,19 +65,19 @@ def _start(config: dict) -> torch.device:
     classifiers.check_available(config["classifier"])
     if config["lpips"]:
         perceptual.check_available()
-    set_up(0, config["deterministic"])
+    set_up(0, config["deterministic"], config["threads"])
     return select_device(config["device"])
 
 
-def _scorer(config: dict, data: Path, test: TestPairs, references: Path, real=None) -> Scorer:
+def _scorer(config: dict, data: Path, pairs: EvalPairs, references: Path, real=None) -> Scorer:
     """The scorer that a data set's evaluation asks for. real: features of the targets, if known."""
-    device = test.data.device
+    device = pairs.data.device
     return Scorer(
-        test.pictures(1),
-        test.masks(),
+        pairs.images(1),
+        pairs.masks(),
         classifiers.load(config["classifier"], device),
         config["crop_width"],
-        _judge(config["pose"], data, test, references),
+        _judge(config["pose"], data, pairs, references),
         real,
         Perceptual(device) if config["lpips"] else None,
     )
@@ -91,26 +90,26 @@ def references(config: dict, data: Path, output: Path) -> None:
     what the other rows need of the real targets.
     """
     device = _start(config)
-    test = TestPairs(data, config["pairs"], device)
-    targets = test.pictures(1)
+    pairs = EvalPairs(data, config, device)
+    targets = pairs.images(1)
     train = load_pairs(data, "train", device)
     pictures = train.pairs.unique().to(train.device)
     if config["pose"] == "silhouettes":
         shapes = _silhouettes(data, train)[pictures]
         _save_segmenter(output, train_segmenter(train.images[pictures], shapes))
-    scorer = _scorer(config, data, test, output)
+    scorer = _scorer(config, data, pairs, output)
     total = sum(train.images[chunk].long().sum(0) for chunk in pictures.split(256))
     mean = (total / len(pictures)).round().to(torch.uint8).cpu().numpy()
     rows = {
         "real": targets,
-        "copy-source": test.pictures(0),
+        "copy-source": pairs.images(0),
         "mean-image": np.broadcast_to(mean, targets.shape),
     }
     floor = noise_floor(scorer.masks[:FLOOR_MASKS])
     for name, images in rows.items():
         about = {"mask_ssim_floor": floor}
-        _write(output, name, scorer, np.ascontiguousarray(images), test, about)
-    write_arrays(output / "samples.safetensors", test.examples(test.shown))
+        _write(output, name, scorer, np.ascontiguousarray(images), pairs, about)
+    write_arrays(output / "samples.safetensors", pairs.examples(pairs.shown))
     write_arrays(output / "features.safetensors", {"real": scorer.real_features})
 
 
@@ -118,16 +117,16 @@ def evaluate(config: dict, data: Path, model: Path, references: Path, output: Pa
     """Generate the test pairs with a trained model and score them like the reference rows."""
     device = _start(config)
     generator, meta = systems.load(model, device)
-    test = TestPairs(data, config["pairs"], device)
+    pairs = EvalPairs(data, config, device)
     real = read_arrays(references / "features.safetensors")[0]["real"]
-    scorer = _scorer(config, data, test, references, real)
-    generated = generate(generator, test, config["precision"])
+    scorer = _scorer(config, data, pairs, references, real)
+    generated = generate(generator, pairs, config["precision"])
     parameters = sum(p.numel() for p in generator.parameters())
     about = meta | {"parameters": parameters} | provenance(device, config)
-    table = _write(output, "scores", scorer, generated, test, about)
-    write_arrays(output / "samples.safetensors", {"generated": generated[test.shown]})
+    table = _write(output, "scores", scorer, generated, pairs, about)
+    write_arrays(output / "samples.safetensors", {"generated": generated[pairs.shown]})
     picked = extremes(table["mask_ssim"].to_numpy())
-    found = test.examples(picked) | {"generated": generated[picked]}
+    found = pairs.examples(picked) | {"generated": generated[picked]}
     write_arrays(output / "extremes.safetensors", found)
 
 
@@ -137,19 +136,16 @@ def extremes(scores: np.ndarray) -> np.ndarray:
     return order[[0, len(order) // 2, -1]]
 
 
-def _judge(kind: str | None, data: Path, test: TestPairs, references: Path):
+def _judge(kind: str | None, data: Path, pairs: EvalPairs, references: Path):
     """The judge of the pose that a data set's evaluation asks for, or None."""
-    device, targets = test.data.device, test.pairs[:, 1].to(test.data.device)
+    device, targets = pairs.data.device, pairs.positions[:, 1].to(pairs.data.device)
     if kind == "silhouettes":
         network = Segmenter().to(device, memory_format=torch.channels_last)
         network.load_state_dict(read_arrays(references / SEGMENTER, "pt")[0])
-        return SilhouetteJudge(network.eval(), _silhouettes(data, test.data)[targets])
+        return SilhouetteJudge(network.eval(), _silhouettes(data, pairs.data)[targets])
     if kind == "keypoints":
-        from vdg.data import keypoint_rcnn  # its torchvision takes two seconds to import
-
-        network = keypoint_rcnn.load_network(test.data.height, test.data.width, device)
-        estimate = functools.partial(keypoint_rcnn.estimate, device=device, network=network)
-        return KeyPointJudge(estimate, test.data.keypoints[targets].cpu().numpy())
+        estimate = estimators.load(pairs.data.height, pairs.data.width, device)
+        return KeyPointJudge(estimate, pairs.data.keypoints[targets].cpu().numpy())
     return None
 
 
@@ -169,28 +165,28 @@ def _save_segmenter(folder: Path, network: Segmenter) -> None:
 
 
 @torch.inference_mode()
-def generate(generator, test: TestPairs, precision: str = "fp32") -> np.ndarray:
+def generate(generator, pairs: EvalPairs, precision: str = "fp32") -> np.ndarray:
     """The generated images of a test list: uint8 (N, H, W, 3)."""
     images = []
-    autocast = torch.autocast(test.data.device.type, torch.bfloat16, enabled=precision == "bf16")
-    for pairs in tqdm(test.pairs.split(BATCH), desc="generate", unit="batch", disable=None):
-        batch = test.data.batch(pairs)
+    autocast = torch.autocast(pairs.data.device.type, torch.bfloat16, enabled=precision == "bf16")
+    for chunk in tqdm(pairs.positions.split(BATCH), desc="generate", unit="batch", disable=None):
+        batch = pairs.data.batch(chunk)
         with autocast:
-            images.append(to_uint8(generator(batch.I_a, batch.P_a, batch.P_b)))
+            images.append(to_uint8(generator(batch.I_a, batch.K_a, batch.K_b)))
     return np.concatenate(images)
 
 
 def _write(
-    output: Path, name: str, scorer: Scorer, images, test: TestPairs, about: dict
+    output: Path, name: str, scorer: Scorer, images, pairs: EvalPairs, about: dict
 ) -> pd.DataFrame:
     figures, table = scorer(images)
-    names, joints = np.array(test.data.names), test.data.keypoints.cpu().numpy()
-    seen = views(joints)[test.pairs]
-    moved = pose_distance(*joints[test.pairs.T.numpy()]) / test.data.height
+    names, joints = np.array(pairs.data.names), pairs.data.keypoints.cpu().numpy()
+    seen = views(joints)[pairs.positions]
+    moved = pose_distance(*joints[pairs.positions.T.numpy()]) / pairs.data.height
     table.insert(0, "pose_distance", moved)
     table.insert(0, "views", [f"{source} → {target}" for source, target in seen])
-    table.insert(0, "to", names[test.pairs[:, 1]])
-    table.insert(0, "from", names[test.pairs[:, 0]])
+    table.insert(0, "to", names[pairs.positions[:, 1]])
+    table.insert(0, "from", names[pairs.positions[:, 0]])
     scores = {"metrics": figures, "pairs": len(table), "classifier": scorer.classifier.name}
     write_json(output / f"{name}.json", scores | {"about": about})
     write_bytes(output / f"{name}.csv", table.to_csv(index=False, float_format="%.6f").encode())

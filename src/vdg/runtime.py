@@ -44,11 +44,14 @@ def require_compiler() -> None:
         )
 
 
-def set_up(seed: int, deterministic: bool = True) -> None:
-    """Fix every source of chance: the same seed on the same machine gives the same bytes.
+def set_up(seed: int, deterministic: bool = True, threads: int | None = None) -> None:
+    """Fix every source of chance: the same seed and threads give the same bytes on one machine.
 
     deterministic: False lets a GPU choose faster algorithms, whose sums come in no fixed order.
+    threads: of a CPU, whose number decides the order of sums too; None for torch's own choice.
     """
+    if threads is not None:
+        torch.set_num_threads(threads)
     # the tails of heat maps are denormal numbers, on which a CPU trains a fifth slower
     torch.set_flush_denormal(True)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -88,6 +91,7 @@ def scratch_folder(settings: dict, inputs: list[Path]) -> Path:
     """
     # names with contents, not paths: the temporary copy of a queued run must find the same folder
     files = sorted((path.name, sha256(path)) for path in inputs)
-    text = json.dumps([settings, files, torch.__version__], sort_keys=True)
+    threads = torch.get_num_threads() if settings["device"] == "cpu" else None
+    text = json.dumps([settings, threads, files, torch.__version__], sort_keys=True)
     root = Path(os.environ.get("DVC_ROOT", "."))
     return root / ".scratch" / hashlib.sha256(text.encode()).hexdigest()[:24]

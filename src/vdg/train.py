@@ -1,5 +1,6 @@
 """The two training stages: settings and files in, a model and its losses out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,154 +10,154 @@ from torch import Tensor, nn
 
 from vdg import systems
 from vdg.data.batches import Batch, PairData, load_pairs, to_uint8
-from vdg.data.pairs import PairSampler, draw_pairs
+from vdg.data.pairs import PairSampler, draw_pairs, random_stream
 from vdg.drawing import grid, save_png, skeleton
 from vdg.metrics.ssim import mask_ssim, ssim
-from vdg.runtime import provenance, require_compiler, scratch_folder, select_device, set_up
+from vdg.runtime import (
+    provenance,
+    require_compiler,
+    scratch_folder,
+    select_device,
+    set_up,
+)
 from vdg.training import distributed
 from vdg.training.checkpoints import clean_up
 from vdg.training.loop import train, write_losses
-from vdg.training.losses import ImageLoss
-from vdg.training.objectives import Reconstruction, Refinement, Task
+from vdg.training.objectives import Task
 
 PREVIEW_PAIRS = 6
-WATCHED_PAIRS = 64  # of the test, measured as training goes; no checkpoint is chosen by them
+WATCHED_PAIRS = 64  # of the validation identities, measured during training
+SPLITS = ("train", "validation")
 
 
-@dataclass
-class Outputs:
-    """Files of one training run."""
+@dataclass(frozen=True)
+class Run:
+    """One training: what it depends on and where it writes.
 
-    model: Path
-    losses: Path
-    samples: Path
-
-    @classmethod
-    def of(cls, folder: Path, losses: Path) -> "Outputs":
-        """A run that writes its model and samples to `folder`, and its losses to a CSV."""
-        return cls(folder / "model.safetensors", losses, folder / "samples.png")
-
-
-def stage1_task(config: dict) -> tuple[Reconstruction, dict]:
-    """What stage I trains, and what its model file says of it.
-
-    config: configs/<dataset>/stage1-<network>.json.
+    config: configs/<dataset>/stage1-<network>.json or stage2-<variant>.json.
+    data: data/<dataset>. folder: of the model and its samples. losses: a CSV.
+    stage1: the model that stage II refines; None for stage I.
     """
-    name, settings = config["network"]["system"], config["stage1"]
-    system = systems.system(name)
-    shape = settings | {"shared_encoders": config["network"]["shared_encoders"]}
-    task = getattr(system, "Reconstruction", Reconstruction)
-    meta = {"system": name, "stage1": shape, "stage2": None}
-    return task(system.build_stage1(shape), settings["learning_rate"]), meta
+
+    config: dict
+    data: Path
+    seed: int
+    folder: Path
+    losses: Path
+    stage1: Path | None = None
+
+    @property
+    def settings(self) -> dict:
+        return self.config["settings"]
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Files that the model depends on."""
+        packed = {PairData.packed(self.data, split) for split in SPLITS}
+        poses = [self.data / "poses" / f"{split}.safetensors" for split in SPLITS]
+        return [*([self.stage1] if self.stage1 else []), *poses, *sorted(packed)]
 
 
-def stage2_task(config: dict, coarse: nn.Module, meta: dict) -> tuple[Refinement, dict]:
+def train_stage1(run: Run) -> None:
+    """Train the network of a stage I."""
+    with distributed.join(select_device(run.config["device"])) as device:
+        set_up(run.seed, run.config["deterministic"], run.config["threads"])
+        task, meta = stage1_task(run.config)
+        _train(run, task, meta, device)
+
+
+def train_stage2(run: Run) -> None:
+    """Refine a trained stage I."""
+    with distributed.join(select_device(run.config["device"])) as device:
+        set_up(run.seed, run.config["deterministic"], run.config["threads"])
+        task, meta = stage2_task(run.config, *systems.load(run.stage1, device))
+        _train(run, task, meta, device)
+
+
+def stage1_task(config: dict) -> tuple[Task, dict]:
+    """What stage I trains, and what its model file says of it."""
+    settings, system = config["settings"], systems.find(config["system"])
+    task = system.stage1_task(system.build_stage1(settings), settings)
+    return task, {"system": config["system"], "stage1": settings, "stage2": None}
+
+
+def stage2_task(config: dict, stage1: nn.Module, meta: dict) -> tuple[Task, dict]:
     """What stage II trains on top of a stage I, and what its model file says of it.
 
-    config: configs/<dataset>/stage2-<variant>.json. coarse, meta: of the stage I.
+    stage1, meta: as `systems.load` returns them.
     """
-    system, settings = systems.system(meta["system"]), config["stage2"]
-    task = getattr(system, "Refinement", Refinement)(
-        system.build_generator(coarse, settings),
-        system.build_discriminator(settings),
-        ImageLoss(**config["loss"]),
-        lambda_=settings["lambda"],
-        learning_rate=settings["learning_rate"],
-        discriminator_learning_rate=settings["discriminator_learning_rate"],
-        averaging=settings["averaging"],
-    )
-    return task, meta | {"stage2": settings, "loss": config["loss"]}
+    settings, system = config["settings"], systems.find(meta["system"])
+    task = system.stage2_task(system.build_generator(stage1, settings), settings)
+    return task, meta | {"stage2": settings}
 
 
-def train_stage1(config: dict, data: Path, seed: int, outputs: Outputs) -> None:
-    """Train the coarse generator. config: configs/<dataset>/stage1-<network>.json."""
-    with distributed.processes(select_device(config["device"])) as device:
-        set_up(seed, config["deterministic"])
-        task, meta = stage1_task(config)
-        _run(task, config["stage1"], config, data, seed, outputs, meta, device, [])
-
-
-def train_stage2(config: dict, data: Path, stage1: Path, seed: int, outputs: Outputs) -> None:
-    """Refine a trained stage I adversarially. config: configs/<dataset>/stage2-<variant>.json."""
-    with distributed.processes(select_device(config["device"])) as device:
-        set_up(seed, config["deterministic"])
-        task, meta = stage2_task(config, *systems.load(stage1, device))
-        _run(task, config["stage2"], config, data, seed, outputs, meta, device, [stage1])
-
-
-def _run(
-    task: Task,
-    settings: dict,
-    config: dict,
-    data: Path,
-    seed: int,
-    outputs: Outputs,
-    meta: dict,
-    device: torch.device,
-    inputs: list[Path],
-) -> None:
-    if config["compile"]:
+def _train(run: Run, task: Task, meta: dict, device: torch.device) -> None:
+    if run.config["compile"]:
         require_compiler()
-    pairs = load_pairs(data, "train", device)
-    sampler = PairSampler(pairs.pairs, settings["batch_size"], seed)
-
-    def batch_at(step: int):
-        # a function of (seed, step), like the pairs: a resumed run mirrors the same ones
-        chance = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        flip = distributed.share(torch.rand(settings["batch_size"], generator=chance) < 0.5)
-        drawn = distributed.share(sampler.batch(step))
-        return pairs.batch(drawn, flip if settings["flip"] else None)
-
-    held_out = load_pairs(data, "test", device)
-    inputs = [*inputs, *(data / "poses" / f"{split}.safetensors" for split in ("train", "test"))]
-    parts = {pairs.part, held_out.part}  # one and the same where identities are held out
-    inputs += [data / "download" / f"{part}.safetensors" for part in sorted(parts)]
-    settings_of_run = config | {"seed": seed, "meta": meta, "device": device.type}
-    scratch = scratch_folder(settings_of_run, inputs)
+    pairs, validation = (load_pairs(run.data, split, device) for split in SPLITS)
+    scratch = scratch_folder(
+        run.config | {"seed": run.seed, "meta": meta, "device": device.type}, run.inputs
+    )
+    samples = run.folder / "samples.png"
     rows = train(
         task,
-        batch_at,
-        steps=settings["steps"],
+        batches(pairs, run.settings, run.seed),
+        steps=run.settings["steps"],
         scratch=scratch,
-        decay=settings["decay"],
+        lr_decay_fraction=run.settings["lr_decay_fraction"],
         device=device,
-        precision=config["precision"],
-        compiled=config["compile"],
-        label=outputs.model.parent.name,
-        at_checkpoint=lambda: preview(task.result, pairs, outputs.samples),
-        watch=lambda: held_out_figures(task.result, held_out),
+        precision=run.config["precision"],
+        compiled=run.config["compile"],
+        label=run.folder.name,
+        at_checkpoint=lambda: preview(task.result, pairs, samples),
+        watch=lambda: validation_scores(task.result, validation),
     )
     if distributed.rank() > 0:
         return
-    about = {
-        "size": [pairs.height, pairs.width],
-        "run": {"seed": seed} | provenance(device, config, distributed.world()),
-    }
-    systems.save(outputs.model, task.result, meta | about)
-    write_losses(outputs.losses, rows)
-    preview(task.result, pairs, outputs.samples)
+    about = {"seed": run.seed} | provenance(device, run.config, distributed.world_size())
+    model = run.folder / "model.safetensors"
+    systems.save(model, task.result, meta | {"size": run.settings["size"], "run": about})
+    write_losses(run.losses, rows)
+    preview(task.result, pairs, samples)
     clean_up(scratch)
 
 
+def batches(data: PairData, settings: dict, seed: int) -> Callable[[int], Batch]:
+    """The batch of each step, a function of (seed, step): a resumed run sees the same ones."""
+    size = settings["batch_size"]
+    sampler = PairSampler(data.pairs, size, seed)
+
+    def batch_at(step: int) -> Batch:
+        pairs, flip = sampler.batch(step), None
+        if settings["flip"]:
+            flip = torch.rand(size, generator=random_stream(seed, "flip", step)) < 0.5
+            flip = distributed.shard(flip)
+        return data.batch(distributed.shard(pairs), flip)
+
+    return batch_at
+
+
 @torch.no_grad()
-def held_out_figures(generator: nn.Module, data: PairData) -> dict[str, float]:
-    """SSIM and mask-SSIM of some test pairs: how a training comes on."""
+def validation_scores(generator: nn.Module, data: PairData) -> dict[str, float]:
+    """SSIM and mask-SSIM of some pairs of the validation identities, if there are any."""
+    if not len(data.pairs):
+        return {}
     batch = data.batch(torch.as_tensor(draw_pairs(data.pairs.numpy(), WATCHED_PAIRS)))
     generated, targets = (
         torch.as_tensor(to_uint8(images)).permute(0, 3, 1, 2)
-        for images in (_drawn(generator, batch), batch.I_b)
+        for images in (_generate(generator, batch), batch.I_b)
     )
     return {
-        "held_out_ssim": float(ssim(generated, targets).mean()),
-        "held_out_mask_ssim": float(mask_ssim(generated, targets, batch.M_b.cpu() > 0).mean()),
+        "validation_ssim": float(ssim(generated, targets).mean()),
+        "validation_mask_ssim": float(mask_ssim(generated, targets, batch.M_b.cpu() > 0).mean()),
     }
 
 
-def _drawn(generator: nn.Module, batch: Batch) -> Tensor:
-    """What a network that is being trained draws when it is not."""
+def _generate(generator: nn.Module, batch: Batch) -> Tensor:
+    """Generate in eval mode, then restore the mode."""
     training = generator.training
     generator.eval()
-    images = generator(batch.I_a, batch.P_a, batch.P_b)
+    images = generator(batch.I_a, batch.K_a, batch.K_b)
     generator.train(training)
     return images
 
@@ -165,12 +166,11 @@ def _drawn(generator: nn.Module, batch: Batch) -> Tensor:
 def preview(generator: nn.Module, data: PairData, path: Path) -> None:
     """Write a grid of training pairs: source, target pose, generated, target."""
     spread = torch.linspace(0, len(data.pairs) - 1, PREVIEW_PAIRS).long()
-    pairs = data.pairs[spread]
-    batch = data.batch(pairs)
-    generated = to_uint8(_drawn(generator, batch))
+    batch = data.batch(data.pairs[spread])
+    generated = to_uint8(_generate(generator, batch))
     sources, targets = to_uint8(batch.I_a), to_uint8(batch.I_b)
-    joints = data.keypoints[pairs[:, 1].to(data.device)].cpu().numpy()
     black = np.zeros_like(targets[0])
+    joints = batch.K_b.cpu().numpy()
     rows = [
         [source, skeleton(pose, black), image, target]
         for source, pose, image, target in zip(sources, joints, generated, targets, strict=True)

@@ -46,11 +46,17 @@ def read_keypoints(path: Path) -> dict[str, np.ndarray]:
 
 def write_keypoints(path: Path, names: Iterable[str], keypoints: Iterable[np.ndarray]) -> None:
     """Write key points, each (18, 2) as (y, x), in the form that `read_keypoints` reads."""
+    write_bytes(path, keypoints_csv(names, keypoints))
+
+
+def keypoints_csv(names: Iterable[str], keypoints: Iterable[np.ndarray]) -> bytes:
+    """What `write_keypoints` writes."""
     rows = [KEYPOINTS_HEADER]
     for name, joints in zip(names, keypoints, strict=True):
         y, x = np.asarray(joints).T.tolist()
         rows.append(f"{name}: {y}: {x}")
-    write_bytes(path, ("\n".join(rows) + "\n").encode())
+    # names of files may be of any bytes
+    return ("\n".join(rows) + "\n").encode("utf-8", "surrogateescape")
 
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:
@@ -101,7 +107,7 @@ def _joints(text, where):
     """Parse one list of 18 coordinates."""
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
     if not isinstance(values, list):
         raise InputError(f"{where}: expected a list of {JOINTS} integers, found {text[:60]!r}")
@@ -109,6 +115,6 @@ def _joints(text, where):
         raise InputError(f"{where}: expected {JOINTS} integers, found {len(values)} values")
     for value in values:
         if type(value) is not int or not -1 <= value <= LARGEST:  # bool is an int, too
-            found = json.dumps(value)
+            found = json.dumps(value)[:60]
             raise InputError(f"{where}: expected pixels or -1 for missing, found {found}")
     return values

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import requests
-from PIL import Image
 from tqdm import tqdm
 
 from vdg import files
+from vdg.data.decoding import opened, upright
 from vdg.errors import InputError
 
 TIMEOUT = 60  # seconds without a byte after which a download counts as broken
 UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile)
 UNREADABLE += (zlib.error, lzma.LZMAError)
-UNDECODABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+LARGEST_MEMBER = 1 << 26  # bytes: an image of a data set takes some thousand
 
 
 def locate(path: Path, *, url: str | None, sha256: str | None, help: str) -> Path:
@@ -86,24 +86,26 @@ def _download(url, part):
             raise InputError(f"cannot download {url}: {error}; check the url") from error
 
 
-def _receive(url, part):
-    """Make one request for what `part` lacks and append what arrives."""
-    start = _size(part)
+def _receive(url, part, start=None):
+    """Make one request for what `part` lacks and append what arrives.
+
+    start: ask for the file from this byte on; without it, from the end of `part`.
+    """
+    start = _size(part) if start is None else start
     headers = {"Accept-Encoding": "identity"}  # bytes on the wire are bytes of the file
     if start:
         headers["Range"] = f"bytes={start}-"
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         sent = response.headers.get("Content-Range", "")
-        if response.status_code == 416:  # nothing beyond `start`
+        if response.status_code == 416 and start:  # nothing beyond `start`
             if sent.endswith(f"/{start}"):
                 return
-            part.unlink()  # longer than the file: not ours
-            return _receive(url, part)
+            return _receive(url, part, 0)  # longer than the file: not ours
         response.raise_for_status()
         resumed = response.status_code == 206 and sent.startswith(f"bytes {start}-")
         start = start if resumed else 0  # a server without Range sends all of it again
-        length = response.headers.get("Content-Length")
-        total = start + int(length) if length else None
+        length = response.headers.get("Content-Length", "")
+        total = start + int(length) if re.fullmatch("[0-9]{1,18}", length) else None
         bar = tqdm(
             desc=part.stem, initial=start, total=total, unit="B", unit_scale=True, disable=None
         )
@@ -152,6 +154,8 @@ class Archive:
     def _relative(self, path):
         if path.is_symlink() and path.is_dir():  # linked files are welcome, loops are not
             raise InputError(f"{path} is a link to a folder: put the folder itself there")
+        if not path.is_file():  # a pipe would be waited for without end
+            raise InputError(f"{path} is no file: remove it")
         return path.relative_to(self.root).as_posix()
 
     def _checked(self, info):
@@ -165,6 +169,12 @@ class Archive:
                 f"{self.root}: {name} is encrypted: unpack the archive with the password that"
                 " the data set's authors give and set the path to the folder"
             )
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            # zipfile unpacks the others at once, whatever they grow to
+            raise InputError(
+                f"{self.root}: {name} is not deflated but compressed by method"
+                f" {info.compress_type}: unpack the archive and set the path to the folder"
+            )
         return name
 
     def found(self) -> str:
@@ -173,27 +183,31 @@ class Archive:
         return ", ".join(folders[:3]) + (", ..." if folders[3:] else "") or "nothing"
 
     def image(self, member: str, height: int, width: int) -> np.ndarray:
-        """Decode a JPEG or PNG: uint8, (height, width, 3), RGB.
+        """Decode a JPEG or PNG, upright (EXIF): uint8, (height, width, 3), RGB.
 
         Raises InputError where it cannot be read or decoded, or has another mode or size.
         """
         where = f"{self.root}: {member}"
+        with opened(io.BytesIO(self._read(member)), where, ("JPEG", "PNG")) as picture:
+            turned = upright(picture, where)
+            if (picture.mode, turned.size) != ("RGB", (width, height)):
+                raise InputError(
+                    f"{where} is {picture.mode}, {turned.height} high, {turned.width} wide;"
+                    f" expected RGB, {height} high, {width} wide"
+                )
+            return np.asarray(turned)
+
+    def _read(self, member):
+        """The bytes of a member; a few kilobytes may unpack to gigabytes, which are refused."""
+        where = f"{self.root}: {member}"
         try:
-            data = self._zip.read(member) if self._zip else (self.root / member).read_bytes()
+            with self._zip.open(member) if self._zip else open(self.root / member, "rb") as file:
+                data = file.read(LARGEST_MEMBER + 1)
         except UNREADABLE as error:
             raise InputError(f"{where} is corrupt ({error}): get the archive again") from error
-        try:
-            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
-                if (picture.mode, picture.size) != ("RGB", (width, height)):
-                    raise InputError(
-                        f"{where} is {picture.mode}, {picture.height} high, {picture.width} wide;"
-                        f" expected RGB, {height} high, {width} wide"
-                    )
-                picture.load()
-                return np.asarray(picture)
-        except UNDECODABLE as error:
-            reason = str(error).split(" <")[0]  # without a memory address
-            raise InputError(f"{where} is no JPEG or PNG image ({reason}): replace it") from error
+        if len(data) > LARGEST_MEMBER:
+            raise InputError(f"{where} has more than {LARGEST_MEMBER >> 20} MiB: no such image")
+        return data
 
     def images(self, members: Sequence[str], height: int, width: int, what: str) -> np.ndarray:
         """Decode `members` behind a progress bar named `what`: uint8, (N, height, width, 3)."""

@@ -1,4 +1,4 @@
-"""From packed pictures and key points to what a network sees, on the device that runs it."""
+"""From packed images and key points to the batches of a training, on the device that runs it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,29 +10,28 @@ from torch import Tensor
 from vdg.data.images import ImageSet
 from vdg.data.poses import PoseSet
 from vdg.errors import InputError
-from vdg.pose import MIRRORED, heat_maps
+from vdg.pose import MIRRORED
 
 
 @dataclass
 class Batch:
     """Source view a and target view b of B pairs.
 
-    I_a, I_b: (B, 3, H, W) in [-1, 1]. P_a, P_b: (B, 18, H, W) in [0, 1].
-    M_b: (B, 1, H, W) in {0, 1}.
+    I_a, I_b: (B, 3, H, W) in [-1, 1]. K_a, K_b: key points (B, 18, 2), (y, x) in pixels, negative
+    where missing. M_b: mask of the target pose, (B, 1, H, W) in {0, 1}.
     """
 
     I_a: Tensor
-    P_a: Tensor
+    K_a: Tensor
     I_b: Tensor
-    P_b: Tensor
+    K_b: Tensor
     M_b: Tensor
 
 
 class PairData:
-    """Pictures, key points and masks of one split, kept on `device` as bytes.
+    """Images, key points and masks of one split, kept on `device` as bytes.
 
-    Heat maps are rendered and bytes become floats batch by batch, on the device: an epoch's heat
-    maps would take 18 times the memory of its pictures.
+    Bytes become floats batch by batch, on the device.
     """
 
     def __init__(self, images: ImageSet, poses: PoseSet, device: torch.device | str = "cpu"):
@@ -48,12 +47,18 @@ class PairData:
         self.pairs = torch.as_tensor(poses.pairs).long()
         self.height, self.width = self.images.shape[1:3]
 
+    @staticmethod
+    def packed(data: Path, split: str) -> Path:
+        """The packed images that a split points into."""
+        part = PoseSet.part_of(data / "poses" / f"{split}.safetensors")
+        return data / "download" / f"{part}.safetensors"
+
     def batch(self, pairs: Tensor, flip: Tensor | None = None) -> Batch:
         """pairs: (B, 2) positions of source and target; flip: bool (B,), pairs to mirror."""
         pairs = pairs.to(self.device)
-        I_a, P_a, _ = self._view(pairs[:, 0], flip)
-        I_b, P_b, M_b = self._view(pairs[:, 1], flip)
-        return Batch(I_a, P_a, I_b, P_b, M_b)
+        I_a, K_a, _ = self._view(pairs[:, 0], flip)
+        I_b, K_b, M_b = self._view(pairs[:, 1], flip)
+        return Batch(I_a, K_a, I_b, K_b, M_b)
 
     def _view(self, index: Tensor, flip: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         images, keypoints, masks = self.images[index], self.keypoints[index], self.masks[index]
@@ -62,9 +67,7 @@ class PairData:
             images = torch.where(flip[:, None, None, None], images.flip(2), images)
             masks = torch.where(flip[:, None, None], masks.flip(2), masks)
             keypoints = torch.where(flip[:, None, None], self._mirror(keypoints), keypoints)
-        # (B, H, W, C) seen as (B, C, H, W) is already laid out channels last
-        I = images.permute(0, 3, 1, 2).float() / 127.5 - 1  # noqa: E741
-        return I, heat_maps(keypoints, self.height, self.width), masks[:, None].float()
+        return from_uint8(images), keypoints.float(), masks[:, None].float()
 
     def _mirror(self, keypoints: Tensor) -> Tensor:
         mirrored = keypoints[:, MIRRORED].clone()
@@ -74,10 +77,15 @@ class PairData:
 
 
 def load_pairs(data: Path, split: str, device) -> PairData:
-    """The pictures and poses of one split under data/<dataset>."""
+    """The images and poses of one split under data/<dataset>."""
     poses = PoseSet.load(data / "poses" / f"{split}.safetensors")
-    images = ImageSet.load(data / "download" / f"{poses.part}.safetensors", "pt")
-    return PairData(images, poses, device)
+    return PairData(ImageSet.load(PairData.packed(data, split), "pt"), poses, device)
+
+
+def from_uint8(images: Tensor) -> Tensor:
+    """uint8 (B, H, W, 3) -> (B, 3, H, W) in [-1, 1], channels last in memory."""
+    # (B, H, W, C) seen as (B, C, H, W) is laid out channels last already
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def to_uint8(images: Tensor) -> np.ndarray:

@@ -1,11 +1,13 @@
 """From a data set as it ships to packed files: whatever enters the pipeline enters here."""
 
 import os
+import sys
 from pathlib import Path
 
 from vdg.data import market1501, synthetic
 from vdg.data.annotations import check_names, read_keypoints, read_pairs
 from vdg.data.archive import locate
+from vdg.data.images import ImageSet
 from vdg.errors import InputError
 from vdg.files import write_bytes
 
@@ -37,9 +39,7 @@ def fetch(reader, config: dict, output: Path) -> None:
     for part in annotations.keys() & parts.keys():
         check_names(names[part], set(parts[part].names), f"{annotations[part]}")
     if pairs:
-        known = set(parts.get("test", parts["train"]).names)
-        listed_pairs = dict.fromkeys(name for pair in read_pairs(pairs) for name in pair)
-        check_names(listed_pairs, known, f"{pairs}")
+        _check_pairs(pairs, parts.get("test", parts["train"]))
 
     for part, images in parts.items():
         images.save(output / f"{part}.safetensors")
@@ -47,6 +47,21 @@ def fetch(reader, config: dict, output: Path) -> None:
             _copy(annotations[part], output / f"annotation-{part}.csv")
     if pairs:
         _copy(pairs, output / "pairs-test.csv")
+
+
+def _check_pairs(path: Path, images: ImageSet) -> None:
+    """Raise InputError for a pair of unknown pictures, or of two people; say what is repeated."""
+    pairs = read_pairs(path)
+    identity = dict(zip(images.names, images.identities, strict=True))
+    check_names((name for pair in pairs for name in pair), identity, f"{path}")
+    for number, (source, target) in enumerate(pairs, 2):
+        if identity[source] != identity[target]:
+            raise InputError(
+                f"{path}, line {number}: {source} is of {identity[source]}, {target} of "
+                f"{identity[target]}: a pair shows one identity; remove it"
+            )
+    if repeated := len(pairs) - len(set(pairs)):  # DeepFashion's published list has some
+        print(f"{path}: {repeated} pairs repeat others and count once more", file=sys.stderr)
 
 
 def _render(source: dict, height: int, output: Path) -> dict:
@@ -68,8 +83,9 @@ def _rooted(path: str) -> Path:
 def _bring(path: str, key: str) -> Path:
     rooted = _rooted(path)
     if not rooted.is_file():
+        what = "is a folder" if rooted.is_dir() else "does not exist"
         raise InputError(
-            f"{rooted} does not exist: put the CSV there that Def-GAN (github.com/"
+            f"{rooted} {what}: put the CSV there that Def-GAN (github.com/"
             "AliaksandrSiarohin/pose-gan) and PATN (github.com/tengteng95/Pose-Transfer) share, or "
             f"point the data set's source.{key} in params.yaml at it (null: none)"
         )

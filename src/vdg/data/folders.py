@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from vdg.data.annotations import read_keypoints
+from vdg.data.decoding import open_file, opened, upright
 from vdg.errors import InputError
 from vdg.pose import pose_mask
 
@@ -30,14 +30,15 @@ def read_folder(folder: Path, mode: str = "RGB") -> Pictures:
     for file in files:
         if file.stem in pictures:
             raise InputError(f"{folder} holds two pictures named {file.stem}: remove one")
-        try:
-            with Image.open(file) as picture:
-                if picture.mode not in ("RGB", "L", "P", "1"):
-                    raise InputError(f"{file} is {picture.mode}: save it as RGB")
-                pictures[file.stem] = np.asarray(picture.convert(mode))
-        except (OSError, SyntaxError) as error:
-            raise InputError(f"{file} does not decode: replace it") from error
+        pictures[file.stem] = _read(file, mode)
     return pictures
+
+
+def _read(file: Path, mode: str) -> np.ndarray:
+    with open_file(file) as data, opened(data, str(file), ("JPEG", "PNG")) as picture:
+        if picture.mode not in ("RGB", "L", "P", "1"):
+            raise InputError(f"{file} is {picture.mode}: save it as RGB")
+        return np.asarray(upright(picture, str(file)).convert(mode))
 
 
 def split_strips(strips: Pictures, where: str) -> tuple[Pictures, Pictures]:

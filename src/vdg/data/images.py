@@ -13,7 +13,8 @@ class ImageSet:
     """One part ("train" or "test") of a data set.
 
     names: file names, unique, in the data set's own order.
-    identities: of each image, the person (Market-1501) or outfit (DeepFashion) that it shows.
+    identities: of each image, the person (Market-1501) or outfit (DeepFashion) that it shows; ""
+        for an image to leave out.
     images: uint8, (N, H, W, 3), RGB; a torch tensor when loaded with framework "pt".
     """
 

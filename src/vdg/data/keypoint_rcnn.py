@@ -1,23 +1,17 @@
-"""Key points for pictures without published ones: torchvision's Keypoint R-CNN.
-
-The published files come from OpenPose; another estimator finds other joints, so that results on
-its key points are near, not equal to, results on the published ones.
-"""
+"""Key points of images with torchvision's Keypoint R-CNN, which tells people apart."""
 
 import functools
 from pathlib import Path
 
 import numpy as np
 import torch
-from torchvision.models.detection import KeypointRCNN, KeypointRCNN_ResNet50_FPN_Weights
-from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.ops import FrozenBatchNorm2d
 from tqdm import tqdm
 
+from vdg.data.coco import coco_to_openpose
 from vdg.errors import InputError
 from vdg.files import sha256
 
-WEIGHTS = KeypointRCNN_ResNet50_FPN_Weights.COCO_V1
+WEIGHTS = "keypointrcnn_resnet50_fpn_coco-fc266e95.pth"  # its hash begins as the name ends
 # A crop shows a person by construction: detections above even odds are enough.
 PERSON_SCORE = 0.5
 # Scores of key points are logits of the heat map's peak; Detectron draws those above 2.
@@ -26,25 +20,10 @@ KEYPOINT_SCORE = 2.0
 NETWORK_HEIGHT = 512
 CROWD = 20  # people that are looked for in a photograph
 
-# COCO's index of each OpenPose joint (nose, neck, right arm, left arm, right leg, left leg, eyes,
-# ears; right before left). The neck, which COCO lacks, is filled in afterwards.
-LEFT_SHOULDER, RIGHT_SHOULDER, NECK = 5, 6, 1
-OPENPOSE = [0, 0, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
 
-
-def coco_to_openpose(keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Turn COCO's 17 joints into OpenPose's 18, with the neck in the middle of the shoulders.
-
-    keypoints: float, (N, 17, 2) as (x, y) in pixels, where pixel i spans [i, i + 1).
-    visible: bool, (N, 17); the neck is missing when a shoulder is.
-
-    Returns int16, (N, 18, 2) as (y, x), -1 = missing.
-    """
-    joints, found = keypoints[:, OPENPOSE], visible[:, OPENPOSE]
-    shoulders = [LEFT_SHOULDER, RIGHT_SHOULDER]
-    joints[:, NECK] = keypoints[:, shoulders].mean(axis=1)
-    found[:, NECK] = visible[:, shoulders].all(axis=1)
-    return np.where(found[..., None], np.floor(joints[..., ::-1]), -1).astype(np.int16)
+def weights_file() -> Path:
+    """Where torch hub keeps the weights."""
+    return Path(torch.hub.get_dir(), "checkpoints", WEIGHTS)
 
 
 def load_network(height: int, width: int, device="cpu", people: int = 1) -> torch.nn.Module:
@@ -52,15 +31,19 @@ def load_network(height: int, width: int, device="cpu", people: int = 1) -> torc
 
     people: how many of them it finds in a picture at most.
 
-    Raises InputError where the weights are neither in torch hub's folder nor to be had online.
+    Raises InputError where torch hub's folder does not hold the weights, whole.
     """
     return build_network(height, width, _weights(), people).to(device).eval()
 
 
 def build_network(
     height: int, width: int, weights: dict | None = None, people: int = 1
-) -> KeypointRCNN:
+) -> torch.nn.Module:
     """Build torchvision's keypointrcnn_resnet50_fpn, which enlarges its input to 512 px height."""
+    from torchvision.models.detection import KeypointRCNN  # takes two seconds to import
+    from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+    from torchvision.ops import FrozenBatchNorm2d
+
     norm = functools.partial(FrozenBatchNorm2d, eps=0.0)  # as COCO_V1 was trained
     scale = NETWORK_HEIGHT / height
     network = KeypointRCNN(
@@ -77,27 +60,12 @@ def build_network(
 
 @functools.cache
 def _weights() -> dict:
-    return torch.load(_weights_file(), map_location="cpu", weights_only=True)
-
-
-def _weights_file():
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    file = folder / Path(WEIGHTS.url).name
-    prefix = file.stem.rpartition("-")[2]
-    try:
-        if not file.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(WEIGHTS.url, file, hash_prefix=prefix)
-        problem = "" if sha256(file).startswith(prefix) else "that file has another hash"
-    except (OSError, RuntimeError) as error:
-        problem = f"download from {WEIGHTS.url} failed: {error}"
-    if problem:
-        raise InputError(
-            f"the pose estimator needs {file.name} (sha256 begins {prefix}) in {folder}, but"
-            f" {problem}; put it there, or give key points: `annotations` in params.yaml,"
-            " --keypoints and --pose of stages.generate"
-        )
-    return file
+    file = weights_file()
+    if not file.is_file():
+        raise InputError(f"{file} does not exist: put torchvision's weights of that name there")
+    if not sha256(file).startswith(file.stem.rpartition("-")[2]):
+        raise InputError(f"{file} has another hash than its name says: get it again")
+    return torch.load(file, map_location="cpu", weights_only=True)
 
 
 @torch.inference_mode()

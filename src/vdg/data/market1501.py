@@ -12,6 +12,7 @@ HELP = (
     " used for research; get Market-1501-v15.09.15.zip from the authors' project page and put the"
     " zip or the extracted folder at {path}"
 )
+JUNK = ("-1", "0000")
 MEMBER = re.compile(r"(?:[^/]+/)?bounding_box_(train|test)/(.+)")
 # identity (-1: junk, 0000: distractor), camera, sequence, frame, box; some names end .jpg.jpg
 NAME = re.compile(r"(-1|\d{4,})_c\d+s\d+_\d+_\d+(\.jpg|\.jpeg|\.png)+")
@@ -42,12 +43,18 @@ def read(
         return {
             part: ImageSet(
                 names=list(members),
-                identities=[name.split("_")[0] for name in members],
+                identities=[identity_of(name) for name in members],
                 images=archive.images(list(members.values()), height, width, f"read {part}"),
             )
             for part, members in parts.items()
             if members
         }
+
+
+def identity_of(name: str) -> str:
+    """What stands before the first underscore; "" for false detections and distractors."""
+    number = name.split("_")[0]
+    return "" if number in JUNK else number
 
 
 def _add(members, name, member, archive):

@@ -1,22 +1,19 @@
 """Which pictures are used, and which source goes with which target."""
 
 import itertools
+import zlib
 
 import numpy as np
 import pandas as pd
 import torch
 
 from vdg.errors import InputError
-from vdg.pose import TORSO
-
-JUNK = ("-1", "0000")
-"""What stands before the first underscore in Market-1501's names of false detections and
-distractors."""
+from vdg.pose import has_torso
 
 
-def is_valid(name: str, keypoints: np.ndarray) -> bool:
-    """Def-GAN's filter: both shoulders and both hips found, and the name is not junk."""
-    return bool((keypoints[list(TORSO)] >= 0).all()) and name.split("_")[0] not in JUNK
+def is_valid(identity: str, keypoints: np.ndarray) -> bool:
+    """Def-GAN's filter: a person (not "", which is junk), with both shoulders and both hips."""
+    return bool(identity and has_torso(keypoints))
 
 
 def all_pairs(identities: list[str]) -> np.ndarray:
@@ -46,18 +43,17 @@ def draw_pairs(pairs: np.ndarray, count: int | None) -> np.ndarray:
     return pairs[chosen.to_numpy()]
 
 
-def hold_out(identities: list[str], count: int) -> tuple[set[str], set[str]]:
-    """Split identities: the last `count` by name are held out for the test.
+def hold_out(identities: list[str], count: int, key: str) -> tuple[set[str], set[str]]:
+    """Take the last `count` identities by name out. Returns (those kept, those taken out).
 
-    Returns (train, test). Raises InputError when nobody would be left to train on.
+    key: of params.yaml, for the error. Raises InputError when nobody would be left.
     """
     ordered = sorted(set(identities))
-    if count >= len(ordered):
+    if count and count >= len(ordered):
         raise InputError(
-            f"hold_out_identities is {count}, but only {len(ordered)} identities have valid "
-            "pictures: hold out fewer"
+            f"{key} is {count}, but only {len(ordered)} identities have valid images: use fewer"
         )
-    return set(ordered[:-count]), set(ordered[-count:])
+    return set(ordered[: len(ordered) - count]), set(ordered[len(ordered) - count :])
 
 
 class PairSampler:
@@ -84,5 +80,11 @@ class PairSampler:
     def _order(self, epoch: int) -> torch.Tensor:
         if epoch in self._orders:
             return self._orders[epoch]
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        generator = random_stream(self.seed, "order", epoch)
         return torch.randperm(len(self.pairs), generator=generator)
+
+
+def random_stream(seed: int, name: str, index: int) -> torch.Generator:
+    """A generator of its own for each use and each index, so that no two share their numbers."""
+    key = np.random.SeedSequence([seed, zlib.crc32(name.encode()), index])
+    return torch.Generator().manual_seed(int(key.generate_state(1, np.uint64)[0] >> 1))

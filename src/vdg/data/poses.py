@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from vdg.errors import InputError
-from vdg.files import read_arrays, write_arrays
+from vdg.files import read_arrays, read_meta, write_arrays
 
 
 @dataclass
 class PoseSet:
-    """One split ("train" or "test"), pointing into a packed image set.
+    """One split ("train", "validation" or "test"), pointing into a packed image set.
 
     part: which packed image set the positions are of (a hold-out takes both splits from "train").
     picture_names: the N names in that set, to detect files of different runs.
@@ -44,3 +44,8 @@ class PoseSet:
         if arrays.keys() != {"keypoints", "mask_bits", "pairs"}:
             raise InputError(f"{path} is not a pose file: run the pose-heatmaps stage again")
         return cls(meta["part"], meta["picture_names"], **arrays, size=tuple(meta["size"]))
+
+    @staticmethod
+    def part_of(path) -> str:
+        """`part` of a file, without reading its arrays."""
+        return read_meta(path).get("part", "train")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from vdg.data import estimators
 from vdg.data.annotations import check_names, read_keypoints, read_pairs
 from vdg.data.images import ImageSet
 from vdg.data.pairs import all_pairs, hold_out, is_valid
@@ -15,38 +16,50 @@ from vdg.pose import pose_mask
 
 
 def build(
-    download: Path, *, split: str, hold_out_identities: int, device: str
+    download: Path,
+    *,
+    split: str,
+    hold_out_identities: int,
+    validation_identities: int,
+    device: str,
 ) -> dict[str, PoseSet]:
-    """Key points, masks and pairs of the splits "train" and "test" of a packed data set.
+    """Key points, masks and pairs of the splits "train", "validation" and "test".
 
     download: folder that the download stage wrote.
     split: "official" takes the data set's own parts; "hold-out" takes the last
         `hold_out_identities` valid identities of the training part for the test.
+    validation_identities: the last of those that are left are taken out of the training, to choose
+        settings on; with 0 the validation has no pairs.
     device: where key points are estimated if the data set came without them.
 
-    Raises InputError where a part is missing, a joint lies outside its picture, or no pair is left.
+    Raises InputError where a part is missing, a joint lies outside its image, or no pair is left.
     """
     if split == "official" and not (download / "test.safetensors").is_file():
         raise InputError(
-            "this copy of the data set has no test pictures: get the complete archive, or hold "
+            "this copy of the data set has no test images: get the complete archive, or hold "
             "identities of the training part out with dataset.<name>.poses.split=hold-out"
         )
-    train = _Part.read(download, "train", device)
-    everyone = list(dict.fromkeys(train.identity[name] for name in train.valid))
-    if split == "official":
-        test = _Part.read(download, "test", device)
-        kept, held_out = set(everyone), set(test.identity.values())
-    else:
-        test = train
-        kept, held_out = hold_out(everyone, hold_out_identities)
     published = download / "pairs-test.csv"
     if split == "hold-out" and published.is_file():
         raise InputError(
             "a published list of test pairs is for the official split: set source.pairs to null, "
             "or poses.split to official"
         )
+    train = _Part.read(download, "train", device)
+    kept = list(dict.fromkeys(train.identity[name] for name in train.valid))
+    if split == "official":
+        test = _Part.read(download, "test", device)
+        held_out = set(test.identity.values())
+    else:
+        test = train
+        kept, held_out = hold_out(kept, hold_out_identities, "hold_out_identities")
+    kept, validation = hold_out(kept, validation_identities, "validation_identities")
     wanted = read_pairs(published) if published.is_file() else None
-    return {"train": train.poses(kept, None), "test": test.poses(held_out, wanted)}
+    return {
+        "train": train.poses(kept, None),
+        "validation": train.poses(validation, None, empty=not validation_identities),
+        "test": test.poses(held_out, wanted),
+    }
 
 
 @dataclass
@@ -65,10 +78,7 @@ class _Part:
         if annotation.is_file():
             keypoints = read_keypoints(annotation)
         else:
-            from vdg.data import keypoint_rcnn  # its torchvision takes two seconds to import
-
-            network = keypoint_rcnn.load_network(*size, device)
-            found = keypoint_rcnn.estimate(images.images, device, network)
+            found = estimators.load(*size, device)(images.images)
             keypoints = dict(zip(images.names, found, strict=True))
         for name, joints in keypoints.items():
             if (joints >= size).any():
@@ -81,10 +91,17 @@ class _Part:
 
     @property
     def valid(self) -> list[str]:
-        return [name for name, joints in self.keypoints.items() if is_valid(name, joints)]
+        return [
+            name for name, joints in self.keypoints.items() if is_valid(self.identity[name], joints)
+        ]
 
-    def poses(self, identities: set[str], wanted: list[tuple[str, str]] | None) -> PoseSet:
-        """The pairs of some identities, or the published ones if they are `wanted`."""
+    def poses(
+        self, identities: set[str], wanted: list[tuple[str, str]] | None, empty: bool = False
+    ) -> PoseSet:
+        """The pairs of some identities, or the published ones if they are `wanted`.
+
+        empty: whether there may be none.
+        """
         place = {name: i for i, name in enumerate(self.names)}
         used = [name for name in self.valid if self.identity[name] in identities]
         if wanted is None:
@@ -95,7 +112,7 @@ class _Part:
             check_names(used, place, "the published pairs against the pictures")
             check_names(used, self.keypoints, "the published pairs against the annotations")
             pairs = np.array([[place[a], place[b]] for a, b in wanted], np.int32)
-        if not len(pairs):
+        if not (len(pairs) or empty):
             raise InputError(
                 f"no pair is left in the {self.part} part: of {len(self.keypoints)} pictures "
                 f"{len(self.valid)} have both shoulders and both hips, and none shares its "
@@ -104,7 +121,7 @@ class _Part:
         height, width = self.size
         keypoints = np.full((len(self.names), 18, 2), -1, np.int16)
         mask_bits = np.zeros((len(self.names), -(-height * width // 8)), np.uint8)
-        for name in tqdm(used, desc=f"masks {self.part}", unit=" pictures", disable=None):
+        for name in tqdm(used, desc=f"masks {self.part}", unit=" images", disable=None):
             keypoints[place[name]] = self.keypoints[name]
             mask = pose_mask(self.keypoints[name], height, width)
             mask_bits[place[name]] = np.packbits(mask)

@@ -6,20 +6,24 @@ import io
 import json
 import time
 from pathlib import Path
+from typing import Annotated
 
 import gradio as gr
 import numpy as np
 from PIL import Image
+from pydantic import BaseModel, Field, ValidationError
 
-from vdg.data import keypoint_rcnn
+from vdg.data import estimators
 from vdg.data.synthetic.render import NAMED_POSES, render
 from vdg.drawing import COLOURS, enlarge
 from vdg.errors import InputError
+from vdg.inference.keypoints import doubts
 from vdg.inference.transfer import PoseTransfer, letter_box, named_pose, open_picture, require_torso
 from vdg.pose import SKELETON, TORSO
 from vdg.runtime import select_device
 
 SHOWN_HEIGHT = 384  # pixels of the pictures on the page
+LARGEST_SIDE = 1024  # pixels to which uploads are shrunk, more than any model sees of them
 PEOPLE = 8
 # the embedded data set tests on even identities: models trained on it have not seen these people
 IDENTITIES = range(2, 2 * PEOPLE + 1, 2)
@@ -86,9 +90,11 @@ INTRODUCTION = """
 Pick a person, then a pose, or drag its joints; a double click makes a joint missing, and a hollow
 one comes back when it is dragged. The bundled people are rendered: models trained on the embedded
 data set (`models/synthetic/`) know their like, the pretrained one knows photographs.
-A picture of your own should show one person, cut out tightly; drag the joints onto it. Use
+A picture of your own should show one person, cut out tightly; {joints} Use
 pictures of people who agreed to it, and mark what is generated.
 """
+ESTIMATED = "its joints are estimated; drag those that are wrong."
+BY_HAND = "drag the joints onto it (after `make estimator` they are estimated)."
 
 
 def models_here(pretrained: Path, trained: Path) -> dict[str, Path]:
@@ -143,55 +149,97 @@ def editor_value(joints: np.ndarray, size: tuple[int, int], picture: Image.Image
     }
 
 
+class _Editor(BaseModel):
+    """What a skeleton editor sends, of what `editor_value` makes."""
+
+    size: tuple[int, int]
+    joints: Annotated[list[tuple[int, int]], Field(min_length=18, max_length=18)]
+
+
 def joints_of(value: dict) -> np.ndarray:
-    """int16 (18, 2): the joints that a skeleton editor shows."""
-    return np.array(value["joints"], np.int16)
+    """int16 (18, 2): the joints that a skeleton editor shows.
+
+    Raises InputError for what none shows; any program may send it.
+    """
+    try:
+        shown = _Editor.model_validate(value)
+    except ValidationError as error:
+        raise InputError("this is no skeleton of 18 joints: reload the page") from error
+    for y, x in shown.joints:
+        inside = 0 <= y < shown.size[0] and 0 <= x < shown.size[1]
+        if not inside and (y, x) != (-1, -1):
+            raise InputError("a joint is outside of the picture: reload the page")
+    return np.array(shown.joints, np.int16)
 
 
 class Studio:
     """What the page's controls do.
 
     choices: model files by name. device: of the parameter `device`.
-    estimate: whether key points of uploaded pictures are estimated, for which Keypoint R-CNN's
-        weights have to be there or to be had; else a standing skeleton is laid over them.
     """
 
-    def __init__(self, choices: dict[str, Path], device: str, estimate: bool):
-        self.choices, self.estimate = choices, estimate
+    def __init__(self, choices: dict[str, Path], device: str):
+        self.choices = choices
         chosen = str(select_device(device))
-        self.model = functools.cache(lambda name: PoseTransfer.load(choices[name], chosen))
+        self.model = functools.cache(functools.partial(self._load, chosen))
         self.people = [_bundled(identity) for identity in IDENTITIES]
+
+    def _load(self, device: str, name: str) -> PoseTransfer:
+        if name not in self.choices:
+            raise InputError(f"there is no model {name!r}: reload the page")
+        return PoseTransfer.load(self.choices[name], device)
 
     def person(self, index: int, model: str):
         """A bundled person. Returns (picture, value of the source's editor)."""
+        if index not in range(len(self.people)):
+            raise InputError(f"there is no person {index!r}: reload the page")
         image, keypoints = self.people[index]
         size = self.model(model).size
         joints = letter_box(image, size)[1].place(keypoints)
         return image, editor_value(joints, size, image)
 
-    def upload(self, path: str, model: str):
-        """A picture of somebody's own. Returns (picture, value of the source's editor)."""
+    def upload(self, path: str | None, model: str):
+        """A picture of somebody's own. Returns (picture, value of the source's editor).
+
+        Its joints are those that are estimated; a standing skeleton where no estimator is here, or
+        where it finds nobody.
+        """
+        _require_picture(path)
         image = open_picture(Path(path))
+        image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
         size = self.model(model).size
-        if not self.estimate:
+        joints = self._estimated(image, model) if estimators.available() else None
+        if joints is None:
             return image, editor_value(named_pose("stand", size), size, image)
-        found = keypoint_rcnn.people(image, self.model(model).device)
-        whole = [joints for joints in found if (joints[list(TORSO)] >= 0).all()]
-        if not len(found):
-            raise InputError("no person was found in the picture")
-        best = (whole or list(found))[0]
-        return image, editor_value(letter_box(image, size)[1].place(best), size, image)
+        for doubt in doubts(image, joints, size):
+            gr.Warning(f"The picture: {doubt}")
+        return image, editor_value(letter_box(image, size)[1].place(joints), size, image)
+
+    def _estimated(self, image: Image.Image, model: str) -> np.ndarray | None:
+        """Joints (18, 2) of the most certain person in a picture, a whole one if possible."""
+        people = estimators.people(image, self.model(model).device)
+        whole = [joints for joints in people if (joints[list(TORSO)] >= 0).all()]
+        if not len(people):
+            gr.Warning("No person was found in the picture: drag the joints onto it")
+            return None
+        if len(people) > 1:
+            gr.Warning(f"{len(people)} people were found: cut the picture to the one you mean")
+        return (whole or list(people))[0]
 
     def pose(self, name: str, azimuth: float, model: str):
         """A bundled pose. Returns the value of the target's editor."""
         size = self.model(model).size
-        return editor_value(named_pose(f"{name}@{azimuth:g}", size), size)
+        return editor_value(named_pose(f"{name}@{azimuth}", size), size)
 
     def resize(self, model: str, image: Image.Image, source: dict, target: dict):
         """Both editors at the picture size of another model. Returns their values."""
-        old, size = tuple(source["size"]), self.model(model).size
+        _require_picture(image)
         # the source by way of the picture, in which both letter-boxes see it
-        joints, frame = joints_of(source), letter_box(image, old)[1]
+        joints, size = joints_of(source), self.model(model).size
+        old = tuple(source["size"])
+        if old not in {self.model(name).size for name in self.choices}:
+            raise InputError("the skeletons are of no model that is here: reload the page")
+        frame = letter_box(image, old)[1]
         seen = (joints + 0.5 - [frame.top, frame.left]) / frame.scale
         seen = np.where(joints >= 0, seen.clip(0, [image.height - 1, image.width - 1]), -1)
         placed = letter_box(image, size)[1].place(seen)
@@ -204,9 +252,10 @@ class Studio:
     def draw(self, model: str, image: Image.Image, source: dict, target: dict):
         """Returns (stage I, result, what stage II changed, how long it took)."""
         network = self.model(model)
+        _require_picture(image)
+        joints = joints_of(source), joints_of(target)
         if tuple(source["size"]) != network.size or tuple(target["size"]) != network.size:
             raise InputError("the skeletons are of another model: pick the person again")
-        joints = joints_of(source), joints_of(target)
         require_torso(joints[0], "the source")
         if (joints[1][list(TORSO)] < 0).all():
             raise InputError("the target pose has no shoulder and no hip")
@@ -227,6 +276,11 @@ def _bundled(identity: int) -> tuple[Image.Image, np.ndarray]:
         if (picture.keypoints[list(TORSO)] >= 0).all():
             return Image.fromarray(picture.image), picture.keypoints
     raise InputError(f"no view of identity {identity} shows the whole torso")
+
+
+def _require_picture(picture: Image.Image | str | None) -> None:
+    if picture is None:
+        raise InputError("there is no picture yet: pick a person, or give a picture of yours")
 
 
 def _told(function):
@@ -252,7 +306,8 @@ def build(studio: Studio) -> gr.Blocks:
     with gr.Blocks(
         title="VDG", analytics_enabled=False, fill_width=True, delete_cache=(600, 600)
     ) as page:
-        gr.Markdown(INTRODUCTION)
+        joints = ESTIMATED if estimators.available() else BY_HAND
+        gr.Markdown(INTRODUCTION.format(joints=joints))
         image = gr.State()
         model = gr.Dropdown(names, value=names[0], label="model", elem_id="model")
         with gr.Row():

@@ -1,16 +1,21 @@
 """Key points by what a command line calls them: a named pose, a CSV's row, a JSON, a picture."""
 
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vdg.data import keypoint_rcnn
+from vdg.data import estimators
 from vdg.data.synthetic.render import NAMED_POSES
-from vdg.drawing import save_png, skeleton
+from vdg.drawing import skeleton
 from vdg.errors import InputError
+from vdg.files import write_bytes
+from vdg.inference.outputs import png
 from vdg.inference.transfer import (
+    Frame,
     csv_row,
     letter_box,
     named_pose,
@@ -19,6 +24,10 @@ from vdg.inference.transfer import (
     require_torso,
 )
 from vdg.pose import TORSO
+
+ENLARGED = 2  # times; a picture that is enlarged more looks blurred
+SMALL = 0.5  # of the height of the model's pictures; its persons cover more
+MARGIN = 0.03  # of the longer side of a picture: a torso nearer to the frame may be cut by it
 
 
 class PoseFinder:
@@ -34,11 +43,13 @@ class PoseFinder:
     def source(self, path: Path, picture: Image.Image, given: str | None, person: int | None):
         """Joints (18, 2) of the source. given: CSV:NAME or a JSON, in the picture's own pixels."""
         if given is None:
-            people = keypoint_rcnn.people(picture, self.device)
+            people = estimators.people(picture, self.device)
             joints = self._one(people, person, str(path), "--person {}", picture, "people")
         else:
             joints = self._written(given, person, "--person {}")
             _require_inside(joints, (picture.height, picture.width), given, "the source")
+        for doubt in doubts(picture, joints, self.size):
+            print(f"warning: {path}: {doubt}", file=sys.stderr)
         placed = letter_box(picture, self.size)[1].place(joints)
         require_torso(placed, given or str(path))
         return placed
@@ -52,9 +63,9 @@ class PoseFinder:
         if ".csv" in text or file.endswith(".json"):
             joints = self._written(text if ".csv" in text else file, person, choice)
             _require_inside(joints, self.size, text, "a picture of the model")
-        elif Path(file).suffix or Path(file).exists():
+        elif Path(file).suffix or Path(file).is_file():
             picture = open_picture(Path(file))
-            people = keypoint_rcnn.people(picture, self.device)
+            people = estimators.people(picture, self.device)
             joints = self._one(people, person, file, choice, picture, "pose-people")
             joints = letter_box(picture, self.size)[1].place(joints)
         else:
@@ -88,14 +99,41 @@ class PoseFinder:
         shown = ""
         if picture is not None:
             file = self.output.with_name(f"{self.output.stem}-{seen}.png")
-            save_png(file, numbered(picture, people))
+            write_bytes(file, png(numbered(picture, people)))
             shown = f" ({file} shows what was found)"
         if clear:
             require_torso(people[chosen], text + shown)
+        found = "1 person was" if len(people) == 1 else f"{len(people)} people were"
         raise InputError(
-            f"{text}: {len(people)} people were found{shown}: choose one, counted from 0, with "
-            + choice.format("K")
+            f"{text}: {found} found{shown}: choose one, counted from 0, with {choice.format('K')}"
         )
+
+
+def doubts(picture: Image.Image, joints: np.ndarray, size: tuple[int, int]) -> Iterator[str]:
+    """What speaks against a picture as a source; nothing, as a rule.
+
+    joints: (18, 2), in pixels of the picture. size: (H, W) of the model's pictures.
+    """
+    height, width = picture.height, picture.width
+    scale = Frame.of(height, width, size).scale
+    if scale > ENLARGED:
+        yield (
+            f"its {height} x {width} pixels (height x width) are enlarged {scale:.1f} times to fit "
+            "the model's pictures: the result will be blurred"
+        )
+    torso, margin = joints[list(TORSO)], MARGIN * max(height, width)
+    if (torso < 0).any():
+        return  # which is an error, or about to be mended by hand
+    share = np.ptp(joints[joints[:, 0] >= 0, 0]) * scale / size[0]
+    if share < SMALL:
+        yield (
+            f"the person covers {share:.0%} of the height of the model's pictures: cut the picture "
+            "to one whole person"
+        )
+    if ((torso < margin) | (torso > [height - 1 - margin, width - 1 - margin])).any():
+        yield "the frame cuts the torso, or nearly: use a picture of the whole person"
+    if torso[2:, 0].max() < torso[:2, 0].min():
+        yield "the hips are above the shoulders: turn the picture if it is upside down"
 
 
 def numbered(picture: Image.Image, people: np.ndarray) -> Image.Image:

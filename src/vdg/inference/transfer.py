@@ -1,21 +1,22 @@
 """A trained generator as a function: a person's picture and a pose in, that person posed out."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
+from pydantic import BaseModel, Field, ValidationError
 
 from vdg import systems
-from vdg.data.annotations import read_keypoints
-from vdg.data.batches import to_uint8
+from vdg.data.annotations import LARGEST, read_keypoints
+from vdg.data.batches import from_uint8, to_uint8
+from vdg.data.decoding import open_file, opened, upright
 from vdg.data.synthetic.render import NAMED_POSES, named_keypoints
 from vdg.errors import InputError
-from vdg.pose import TORSO, heat_maps
+from vdg.pose import TORSO
 from vdg.runtime import select_device
 
 PRETRAINED = Path("pretrained/market1501-holdout-full.safetensors")
@@ -42,21 +43,14 @@ class Frame(NamedTuple):
 
 
 def open_picture(path: Path) -> Image.Image:
-    """Read any picture that Pillow reads, upright (EXIF), as RGB; transparency becomes grey."""
-    try:
-        with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture)
-            if "A" in upright.getbands() or "transparency" in upright.info:
-                layers = upright.convert("RGBA")
-                ground = Image.new("RGBA", layers.size, (128, 128, 128, 255))
-                upright = Image.alpha_composite(ground, layers)
-            return upright.convert("RGB")
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path} has too many pixels: make it smaller first") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path} is no picture that can be read") from error
+    """Read a picture, upright (EXIF), as RGB; transparency becomes grey."""
+    with open_file(path) as file, opened(file, str(path)) as picture:
+        shown = upright(picture, str(path))
+        if "A" in shown.getbands() or "transparency" in shown.info:
+            layers = shown.convert("RGBA")
+            ground = Image.new("RGBA", layers.size, (128, 128, 128, 255))
+            shown = Image.alpha_composite(ground, layers)
+        return shown.convert("RGB")
 
 
 def letter_box(image: Image.Image, size: tuple[int, int]) -> tuple[np.ndarray, Frame]:
@@ -71,13 +65,30 @@ def letter_box(image: Image.Image, size: tuple[int, int]) -> tuple[np.ndarray, F
     return np.pad(pixels, ((frame.top, bottom), (frame.left, right), (0, 0)), mode="edge"), frame
 
 
+class _Person(BaseModel):
+    """x, y and confidence of each joint, of any number of joints."""
+
+    pose_keypoints_2d: list[Annotated[float, Field(strict=True, allow_inf_nan=False)]]
+
+
+class _OpenPose(BaseModel):
+    people: list[_Person]
+
+
 def read_openpose(path: Path) -> np.ndarray:
-    """Everybody in OpenPose's JSON (COCO, 18 joints): int16 (K, 18, 2), (y, x), -1 = missing."""
+    """Everybody in OpenPose's JSON (COCO, 18 joints): int16 (K, 18, 2), (y, x), -1 = missing.
+
+    Raises InputError for other JSON, for numbers that are not finite, and for joints that are found
+    where no picture can be.
+    """
+    with open_file(path) as file:
+        text = file.read()
     try:
-        people = json.loads(Path(path).read_text())["people"]
-        flat = [np.array(p["pose_keypoints_2d"], float) for p in people]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not OpenPose's JSON: it has no people with joints") from error
+        flat = [np.array(p.pose_keypoints_2d) for p in _OpenPose.model_validate_json(text).people]
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = "".join(f"{key}: " for key in first["loc"])
+        raise InputError(f"{path} is not OpenPose's JSON: {place}{first['msg']}") from error
     for joints in flat:
         if joints.shape != (54,):
             raise InputError(
@@ -85,8 +96,12 @@ def read_openpose(path: Path) -> np.ndarray:
                 "it with --model_pose COCO"
             )
     joints = np.array(flat).reshape(-1, 18, 3)
-    found = joints[..., 2:] >= CONFIDENCE
-    return np.where(found, np.floor(joints[..., 1::-1]), -1).astype(np.int16)
+    found, pixels = joints[..., 2:] >= CONFIDENCE, np.floor(joints[..., 1::-1])
+    outside = (found & ((pixels < 0) | (pixels > LARGEST))).any(-1)
+    for person, joint in np.argwhere(outside):  # the cast would wrap round
+        x, y = joints[person, joint, :2]
+        raise InputError(f"{path}: joint {joint} of person {person} is at x {x:g}, y {y:g}")
+    return np.where(found, pixels, -1).astype(np.int16)
 
 
 def split_azimuth(text: str) -> tuple[str, float]:
@@ -133,7 +148,7 @@ def require_torso(keypoints: np.ndarray, what: str) -> None:
 class PoseTransfer:
     """A generator with what it needs to know of its pictures.
 
-    generator: (I_a, P_a, P_b) -> I_b, in evaluation mode, on `device`.
+    generator: (I_a, K_a, K_b) -> I_b, in evaluation mode, on `device`.
     size: (H, W) of its pictures. meta: what the model file says of itself.
     """
 
@@ -177,16 +192,13 @@ class PoseTransfer:
                 f"pictures {images.shape} and key points {sources.shape}, {targets.shape}: the "
                 f"model takes {shape}, {joints} and {joints}"
             )
-        I_a = torch.as_tensor(np.ascontiguousarray(images)).to(self.device)
-        I_a = I_a.permute(0, 3, 1, 2).float() / 127.5 - 1
-        P_a, P_b = (
-            heat_maps(torch.as_tensor(k).to(self.device), *self.size) for k in (sources, targets)
-        )
+        I_a = from_uint8(torch.as_tensor(np.ascontiguousarray(images)).to(self.device))
+        K_a, K_b = (torch.as_tensor(k).float().to(self.device) for k in (sources, targets))
         coarse = []  # seen on its way through the whole, so that stage I runs once
         stage1 = getattr(self.generator, "stage1", self.generator)
         hook = stage1.register_forward_hook(lambda *call: coarse.append(call[-1]))
         try:
-            results = self.generator(I_a, P_a, P_b)
+            results = self.generator(I_a, K_a, K_b)
         finally:
             hook.remove()
         return to_uint8(coarse[0]), to_uint8(results)

@@ -1,109 +1,121 @@
-"""The report as one web page that needs nothing else, with a slider between the variants."""
+"""The report as text: results.md, and index.html, a page that needs no other file."""
 
 import base64
-import json
 import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import jinja2
 from markdown_it import MarkdownIt
+from markupsafe import Markup
 
-from vdg.drawing import GAP
+from vdg.report import tables
+from vdg.report.comparisons import Comparison, among_ours
+from vdg.report.pictures import Layout
+from vdg.report.rows import DatasetReport
+from vdg.report.summary import Summary, summarise
 
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>VDG: results</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: auto; padding: 1rem;
-  color: #222; background: #fff; }}
-table {{ border-collapse: collapse; display: block; overflow-x: auto; margin: 1rem 0; }}
-th, td {{ padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right;
-  white-space: nowrap; font-variant-numeric: tabular-nums; }}
-th {{ white-space: normal; vertical-align: bottom; }}
-th:first-child, td:first-child, th:nth-child(2):last-child, td:nth-child(2):last-child {{
-  text-align: left; }}
-blockquote {{ border-left: 4px solid #e0a030; background: #fff8e8; margin: 1rem 0;
-  padding: .1rem 1rem; }}
-img {{ max-width: 100%; }}
-.wipe {{ border: 1px solid #ccc; border-radius: .5rem; padding: 1rem; margin: 1rem 0; }}
-.wipe input {{ width: 100%; }}
-.pictures {{ display: flex; flex-wrap: wrap; gap: .5rem; zoom: 1.6; }}
-.pair {{ position: relative; overflow: hidden; }}
-.pair div {{ position: absolute; inset: 0; background-repeat: no-repeat; }}
-</style>
-</head>
-<body>
-{body}
-<script>
-// Wipe between two columns of a grid of pictures: every picture is a window on the one image.
-const layout = {layout};
-for (const grid of document.querySelectorAll('img[alt="grid"]')) {{
-  const wipe = document.createElement('div');
-  wipe.className = 'wipe';
-  wipe.innerHTML = '<p>Wipe from <select></select> to <select></select></p>'
-    + '<input type="range" min="0" max="100" value="50" aria-label="wipe">'
-    + '<div class="pictures"></div>';
-  grid.parentElement.after(wipe);
-  const [left, right] = wipe.querySelectorAll('select');
-  const range = wipe.querySelector('input');
-  for (const select of [left, right])
-    layout.columns.forEach((name, i) => select.add(new Option(name, i)));
-  left.value = layout.first;
-  right.value = layout.last;
-  const fill = () => {{
-    const {{ naturalWidth: wide, naturalHeight: tall }} = grid;
-    const width = (wide + layout.gap) / layout.columns.length - layout.gap;
-    const height = width * layout.aspects[grid.dataset.name];
-    const rows = Math.floor((tall + layout.gap) / (height + layout.gap));
-    const top = tall + layout.gap - rows * (height + layout.gap);  // the titles
-    const layer = (column, row) => {{
-      const div = document.createElement('div');
-      div.style.backgroundImage = 'url("' + grid.src + '")';
-      div.style.backgroundPosition = -column * (width + layout.gap) + 'px '
-        + -(top + row * (height + layout.gap)) + 'px';
-      return div;
-    }};
-    wipe.querySelector('.pictures').replaceChildren(...[...Array(rows).keys()].map((row) => {{
-      const pair = document.createElement('div');
-      pair.className = 'pair';
-      pair.style.width = width + 'px';
-      pair.style.height = height + 'px';
-      const over = layer(left.value, row);
-      over.style.clipPath = 'inset(0 ' + (100 - range.value) + '% 0 0)';
-      pair.append(layer(right.value, row), over);
-      return pair;
-    }}));
-  }};
-  for (const event of ['input', 'change']) wipe.addEventListener(event, fill);
-  grid.complete ? fill() : grid.addEventListener('load', fill);
-}}
-</script>
-</body>
-</html>
-"""
+TEMPLATES = Path(__file__).parent / "templates"
+FOLDED = ("extremes", "losses")  # figures for those who look closer
 
 
-def html(
-    markdown: str, folder: Path, embedded: list[str], columns: list[str], aspects: dict[str, float]
-) -> str:
-    """The report as a page.
+@dataclass
+class Chapter:
+    """What the templates know of one data set. figures: names of what was drawn, and layout that
+    of the one named grid; none in a text without pictures."""
 
-    markdown: the report, whose pictures lie under `folder`/figures/<data set>.
-    embedded: data sets whose pictures the page holds itself; to those of others it points.
-    columns: of every grid, left to right. aspects: height over width of a data set's pictures.
-    """
-    body = MarkdownIt("commonmark").enable("table").render(markdown)
+    report: DatasetReport
+    ours: list[Comparison]
+    summary: Summary
+    figures: list[str]
+    layout: Layout | None = None
+    sources: dict[str, str] | None = None  # of the figures in the page, by name
 
-    def embed(found: re.Match) -> str:
-        path, name = folder / found[1], found[2]
-        source = found[1]
-        if name in embedded:
-            source = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
-        return f'data-name="{name}" src="{source}"'
+    @property
+    def name(self) -> str:
+        return self.report.name
 
-    body = re.sub(r'src="(figures/([^"/]+)/[^"]+)"', embed, body)
-    first, last = 2, len(columns) - 2  # stage I and the last variant
-    layout = {"columns": columns, "first": first, "last": last, "gap": GAP, "aspects": aspects}
-    return PAGE.format(body=body, layout=json.dumps(layout))
+    @property
+    def validation(self) -> bool:
+        return self.report.settings.evaluated == "validation"
+
+    @property
+    def open_figures(self) -> list[str]:
+        return [name for name in self.figures if name not in FOLDED]
+
+    @property
+    def folded_figures(self) -> list[str]:
+        return [name for name in self.figures if name in FOLDED]
+
+
+def chapter(report: DatasetReport) -> Chapter:
+    """What the scores of a data set say, without figures."""
+    ours = among_ours(report)
+    return Chapter(report, ours, summarise(report, ours), [])
+
+
+def markdown(chapters: list[Chapter], note: str = "") -> str:
+    """results.md. note: Markdown for its first lines."""
+    return (
+        _environment()
+        .get_template("results.md.jinja")
+        .render(chapters=chapters, note=Markup(note), published=tables.published_table())
+    )
+
+
+def html(chapters: list[Chapter], folder: Path) -> str:
+    """index.html. The figures that `chapters` names lie in `folder`/figures/<data set>/; those of
+    rendered people become part of the page, to those of real people it refers."""
+    for found in chapters:
+        found.sources = {name: _source(found, name, folder) for name in found.figures}
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(chapters=chapters, published=tables.published_table())
+    )
+
+
+def _source(found: Chapter, name: str, folder: Path) -> str:
+    path = f"figures/{found.name}/{name}.png"
+    if not found.report.settings.rendered:
+        return path
+    return "data:image/png;base64," + base64.b64encode((folder / path).read_bytes()).decode()
+
+
+def _environment() -> jinja2.Environment:
+    """Templates whose values are escaped for HTML, in Markdown too: no text acts as a tag."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals["tables"] = tables
+    environment.globals["layout"] = asdict
+    environment.filters |= {
+        "inline": lambda text: Markup(tables.inline(text)),
+        "names": _names,
+        "oneline": lambda text: Markup(re.sub(r"\s+", " ", text).strip()),
+        "items": lambda text: Markup(re.sub(r"\s*\n (?=\S)", " ", text).strip()),
+        "table": lambda table: Markup(tables.markdown(table).rstrip()),
+        "score": lambda value, metric: tables.number([value], metric),
+        "span": _span,
+        "html": lambda text: Markup(_MARKDOWN.render(str(text))),
+    }
+    return environment
+
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+def _names(names: Iterable[str]) -> Markup:
+    return Markup(", ".join(map(tables.inline, names)))
+
+
+def _span(values: list[float], metric: str) -> str:
+    """The lowest and the highest value, as one where they print alike."""
+    ends = [tables.number([value], metric) for value in (min(values), max(values))]
+    return " to ".join(dict.fromkeys(ends))

@@ -1,4 +1,4 @@
-"""The results table of the paper, as published, with the figures' source.
+"""The results table of the paper, as published.
 
 Lakhal, Lanz, Cavallaro, "Pose Guided Human Image Synthesis by View Disentanglement and Enhanced
 Weighting Loss", ECCV 2018 workshops; read from the slides of the talk.
@@ -19,12 +19,8 @@ TABLE = {
     "VDG_w": {"market1501": (0.266, 3.453, 0.783, 3.227), "deepfashion": (0.702, 3.491)},
 }
 
-VARIANTS = {"l1": "VDG^L1", "mask-l1": "VDG^mask-L1", "full": "VDG", "weighted": "VDG_w"}
-"""Our variants and the paper's rows they are compared with. `weighted` is our reading of VDG_w."""
-
-
-READINGS_OF_VDG_W = ("weighted", "shared")
-"""Variants that read the undefined VDG_w one way or the other."""
+FULL = "VDG"  # the row of the whole method
+WEIGHTED = "VDG_w"  # the row that the paper does not define
 
 
 def row(name: str, dataset: str) -> dict[str, float]:

@@ -1,23 +1,18 @@
-"""reports/: results.md, results.csv, metrics.json, index.html, from the scores of every run."""
+"""The tables of the report, as values; templates say what they mean."""
 
-import io
+import html
 import itertools
 import re
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from vdg.drawing import enlarge, grid, save_png, skeleton
-from vdg.files import read_arrays, replacing_folder, write_bytes, write_json
-from vdg.metrics.bootstrap import paired_interval
 from vdg.report import published as paper
-from vdg.report.page import html
-from vdg.report.pictures import loss_curves, scatter
-from vdg.report.rows import CLASSIFIED, REFERENCES, DatasetReport, Row, collect, stage1_row, tidy
+from vdg.report.comparisons import Comparison, Difference, Ranking, published_ssim
+from vdg.report.inputs import Training
+from vdg.report.rows import CLASSIFIED, LOWER_IS_BETTER, DatasetReport, Row
 
-COMPARED = ("ssim", "mask_ssim", "pose_iou", "pck", "lpips")  # figures that each pair has
 HEADINGS = {
     "ssim": "SSIM ↑",
     "is": "IS{} ↑",
@@ -32,506 +27,100 @@ HEADINGS = {
     "mask_ssim_pg2": "mask-SSIM (PG²)",
     "ssim_def_gan_script": "SSIM (Def-GAN script)",
 }
-BEFORE, AFTER = ("source", "pose"), ("target",)  # of what is generated, in a row of a grid
-EXTREMES = ("best", "median", "worst")  # as `vdg.evaluate.extremes` orders them
-DIGITS = {"is": 2, "mask_is": 2, "fid": 1}
+ABOUT = {
+    "real": "the target itself",
+    "copy-source": "the source image, unchanged",
+    "mean-image": "the mean of the training images",
+    "published": "quoted from the paper",
+}
+DIGITS = {"fid": 1}  # decimals; 3 of all other metrics, as the paper prints them
+QUARTERS = 4
 
 
-def write(config: dict, scores: Path, losses: Path, output: Path) -> None:
-    """Write the whole report. config: configs/report.json."""
-    reports = collect(config, scores)
-    table = tidy(reports, config["seeds"])
-    text = table.to_csv(index=False, float_format="%.6f")
-    write_bytes(output / "results.csv", text.encode())
-    # the figures that an experiment can move, few enough for `dvc exp show`; the rest is in the CSV
-    nested = {
-        report.name: {
-            row.name: {m: float(np.mean(row.figures[m])) for m in map(report.column, report.main)}
-            for row in report.of_kind("ours")
-        }
-        for report in reports
-    }
-    write_json(output / "metrics.json", nested)
-    with replacing_folder(output / "figures") as figures:
-        for report in reports:
-            _figures(report, config, scores, losses, figures / report.name)
-    text = markdown(reports, config)
-    write_bytes(output / "results.md", text.encode())
-    # pictures of real people stay where git does not see them: the page then points to them
-    embedded = [r.name for r in reports if r.settings["reader"] == "synthetic"]
-    columns = [*BEFORE, *(row.name for row in reports[0].of_kind("ours")), *AFTER]
-    aspects = {r.name: r.settings["height"] / r.settings["width"] for r in reports}
-    page = html(text, output, embedded, columns, aspects)
-    write_bytes(output / "index.html", page.encode())
+class Bold(str):
+    """A cell that is printed bold."""
+
+    bold = True
 
 
-# --- pictures ------------------------------------------------------------------------------------
+@dataclass
+class Table:
+    """Plain text in cells; what prints it escapes it."""
+
+    header: Sequence[str]
+    rows: list[list[str]]
 
 
-def _figures(report: DatasetReport, config: dict, scores: Path, losses: Path, output: Path):
-    folder, seed = scores / report.name, config["seeds"][0]
-    runs = {stage1_row(n): f"stage1-{n}-{seed}" for n in config["networks"]}
-    runs |= {v: f"{v}-{seed}" for v in config["variants"]}
+def inline(text: str) -> str:
+    """Text for one line of Markdown: nothing in it acts as HTML, link, image, code or column."""
+    text = html.escape(re.sub(r"\s+", " ", str(text)).strip(), quote=False)
+    return re.sub(r"([\\`*|]|\](?=[(\[]))", r"\\\1", text)
 
-    shown = read_arrays(folder / "references" / "samples.safetensors")[0]
-    generated = {
-        row: read_arrays(folder / run / "samples.safetensors")[0]["generated"]
-        for row, run in runs.items()
-    }
+
+def markdown(table: Table) -> str:
+    """A table as GitHub's Markdown writes it."""
+
+    def line(cells: Iterable[str]) -> str:
+        return "| " + " | ".join(cells) + " |\n"
+
+    def cell(value: str) -> str:
+        return f"**{inline(value)}**" if isinstance(value, Bold) else inline(value)
+
     rows = [
-        _cells(shown, i, [images[i] for images in generated.values()])
-        for i in range(len(shown["source"]))
+        map(inline, table.header),
+        ["---"] * len(table.header),
+        *(map(cell, r) for r in table.rows),
     ]
-    save_png(output / "grid.png", grid(rows, [*BEFORE, *generated, *AFTER]))
-
-    extremes = {
-        row: read_arrays(folder / run / "extremes.safetensors")[0] for row, run in runs.items()
-    }
-    rows = [
-        [cell for i in range(len(EXTREMES)) for cell in _cells(found, i, [found["generated"][i]])]
-        for found in extremes.values()
-    ]
-    titles = [title for name in EXTREMES for title in (*BEFORE, name, *AFTER)]
-    save_png(output / "extremes.png", grid(rows, titles))
-
-    curves: dict[str, dict] = {}
-    for row, run in runs.items():
-        log = pd.read_csv(losses / report.name / f"{run}.csv")
-        stage = "stage I" if row.startswith("stage1") else "stage II"
-        for loss in log.columns.drop("step"):
-            panel = curves.setdefault(f"{stage}: {loss}", {})
-            known = log[["step", loss]].dropna()
-            panel[row] = (known["step"].tolist(), known[loss].tolist())
-    loss_curves(output / "losses.png", curves, list(runs))
-
-    for name, (x, y) in charts_of(report).items():
-        points = [
-            (row.name, row.kind, *(float(np.mean(row.figures[report.column(m)])) for m in (x, y)))
-            for row in report.rows
-            if {report.column(x), report.column(y)} <= row.figures.keys()
-        ]
-        points = [point for point in points if point[0] != "real"]  # far from all others
-        scatter(output / f"{name}.png", points, (_heading(x, report), _heading(y, report)))
+    return "".join(map(line, rows))
 
 
-def charts_of(report: DatasetReport) -> dict[str, tuple[str, str]]:
-    """The data set's charts of one metric against another: file name -> (x, y)."""
-    charts = {"ssim-sharpness": ("ssim", "sharpness")}
-    if report.of_kind("paper") and not report.suffix:  # a stand-in's IS is on another scale
-        charts["ssim-is"] = ("ssim", "is")
-    return charts
-
-
-def _cells(shown: dict[str, np.ndarray], i: int, generated: list[np.ndarray]) -> list[np.ndarray]:
-    """One pair as a row of a grid, enlarged to be seen: BEFORE, what was generated, AFTER."""
-    source, target, joints = (shown[key][i] for key in ("source", "target", "keypoints"))
-    scale = max(1, 128 // len(source))
-    pictures = [np.asarray(enlarge(p, scale)) for p in (source, *generated, target)]
-    return [pictures[0], skeleton(joints, np.zeros_like(source), scale), *pictures[1:]]
-
-
-# --- text ----------------------------------------------------------------------------------------
-
-
-def markdown(reports: list[DatasetReport], config: dict, note: str = "", pictures=True) -> str:
-    """The report as a reader sees it. note: first lines of it; pictures: whether to show them."""
-    text = io.StringIO()
-    text.write("# Results\n\nWritten by the pipeline; do not edit. Rows of kind *ours* were")
-    text.write(" trained and scored by it; *published* rows are quoted.\n")
-    text.write(f"\n{note}\n" if note else "")
-    for report in reports:
-        text.write("\n" + _dataset_text(report, config, pictures))
-    text.write("\n" + _published_text())
-    return text.getvalue()
-
-
-def main_table(report: DatasetReport) -> str:
-    """The data set's table: published, reference and our rows; our best per column in bold."""
-    metrics = report.main
-    labels = {"paper": "published", "reference": "reference", "ours": "ours"}
-    header = ["row", "kind", *(_heading(m, report) for m in metrics)]
-    best = {m: _best(report, m) for m in metrics}
-    lines = []
-    for row in report.rows:
-        cells = []
-        for metric in metrics:
-            key = report.column(metric)
-            # a published IS is of another network than the stand-in, so it stands in its own table
-            hidden = row.kind == "paper" and report.suffix and metric in CLASSIFIED
-            values = None if hidden else row.figures.get(key)
-            cell = _number(values, metric)
-            bold = row.kind == "ours" and values and np.isclose(np.mean(values), best[metric])
-            cells.append(f"**{cell}**" if bold else cell)
-        lines.append([row.name, labels[row.kind], *cells])
-    return _table(header, lines)
-
-
-def score_table(name: str, figures: dict[str, float], classifier: str | None) -> str:
-    """One row, of another system's pictures, with the columns of the main table that it has."""
-    suffix = next((m.removeprefix("fid") for m in figures if m.startswith("fid")), "")
-    headings = _headings(figures)
+def score_table(name: str, metrics: dict[str, float], classifier: str | None) -> str:
+    """One row, of another system's images, with the columns of the main table that it has."""
+    suffix = next((m.removeprefix("fid") for m in metrics if m.startswith("fid")), "")
+    headings = _headings(metrics)
     keys = {m: m + suffix if m in CLASSIFIED else m for m in headings}
-    keys = {m: key for m, key in keys.items() if key in figures}
+    keys = {m: key for m, key in keys.items() if key in metrics}
     label = f" ({classifier})" if suffix else ""
     header = ["row", "kind", *(headings[m].format(label) for m in keys)]
-    return _table(header, [[name, "scored", *(_number([figures[k]], m) for m, k in keys.items())]])
+    cells = [name, "scored", *(number([metrics[key]], m) for m, key in keys.items())]
+    return markdown(Table(header, [cells]))
 
 
-def _dataset_text(report: DatasetReport, config: dict, pictures: bool) -> str:
-    text = io.StringIO()
-    name, settings = report.name, report.settings
-    split = settings["split"]
-    text.write(f"## {name} ({split} split)\n\n")
-    if settings["reader"] == "synthetic":
-        text.write(
-            "> **Stand-in data:** rendered people, embedded in the project so that everything runs"
-            " anywhere.\n> These figures show that the pipeline works and how the variants compare"
-            " on it; they say nothing about photographs.\n\n"
-        )
-    if split == "hold-out":
-        text.write(
-            "> **Hold-out:** the test identities were held out of the training part. Near a"
-            " published protocol, not equal to it.\n\n"
-        )
-    if report.suffix:
-        text.write(
-            f"> **Stand-in classifier:** IS and FID come from {report.classifier}, not from the"
-            " Inception network of published figures; never set them beside those.\n\n"
-        )
-    text.write(main_table(report) + "\n")
-    floor = report.of_kind("reference")[0].about["mask_ssim_floor"]
-    seeds = config["seeds"]
-    spread = (
-        f"mean ± standard deviation over seeds {seeds}" if len(seeds) > 1 else f"seed {seeds[0]}"
-    )
-    text.write(
-        f"Ours: {spread}, {report.rows[-1].pairs} test pairs; bold is our best per column. "
-        f"mask-SSIM begins at {floor:.3f}, noise against noise. "
-        "Sharpness is the mean gradient magnitude over that of the targets: SSIM rewards blur.\n\n"
-    )
-    text.write("| row | what it is |\n|---|---|\n")
-    for reference, about in REFERENCES.items():
-        text.write(f"| {reference} | {about} |\n")
-    for network in config["networks"]:
-        text.write(f"| {stage1_row(network)} | coarse prediction of `{network}`, L1 |\n")
-    for variant in config["variants"]:
-        text.write(f"| {variant} | {config['about'][variant]} |\n")
-    if report.of_kind("paper"):
-        text.write("\n### Difference to the paper (ours − published)\n\n" + _differences(report))
-    text.write("\n" + _steps(report) + _readings_of_vdg_w(report))
-    text.write("### Which differences are real\n\n" + _comparisons(report, len(seeds)))
-    text.write("\n### By change of view\n\n" + _by_view(report))
-    text.write("\n### By change of pose\n\n" + _by_distance(report))
-    text.write("\n### Other settings of SSIM\n\n" + _other_settings(report))
-    if pictures:
-        text.write("\n" + _pictures_text(report, seeds[0]))
-    text.write("\n### How it was made\n\n" + _provenance(report, config))
-    text.write("\n### What the figures show, and what they do not\n\n")
-    text.write(_reading(report, seeds))
-    return text.getvalue()
+# --- the main table ------------------------------------------------------------------------------
 
 
-def _pictures_text(report: DatasetReport, seed: int) -> str:
-    rows = ", ".join(row.name for row in report.of_kind("ours"))
-    figures = {
-        "grid": f"Evenly spaced pairs of the test list, not chosen by hand; seed {seed}.",
-        "extremes": "The best, the median and the worst pair of each row of ours by mask-SSIM; from"
-        f" top to bottom {rows}.",
-        "losses": "Losses against steps, and SSIM and mask-SSIM of 64 test pairs as training went"
-        " on. No checkpoint was chosen by them.",
-        "ssim-sharpness": "SSIM against sharpness: what is sharp and wrong loses SSIM, what is"
-        " blurred gains it.",
-        "ssim-is": "SSIM against IS, ours and the published.",
-    }
-    shown = ["grid", "extremes", "losses", *charts_of(report)]
-    text = [f"{figures[n]}\n\n![{n}](figures/{report.name}/{n}.png)\n" for n in shown]
-    return "### Pictures\n\n" + "\n".join(text)
+def main_table(report: DatasetReport) -> Table:
+    """Published, reference, compared and our rows; our best per column is bold."""
+    metrics = report.main
+    best = {m: _best(report, m) for m in metrics}
+    rows = []
+    for row in report.rows:
+        cells = [_main_cell(report, row, m, best[m]) for m in metrics]
+        about = row.about or ABOUT.get(row.name) or ABOUT.get(row.kind, "")
+        rows.append([row.name, row.kind, *cells, about])
+    name = "row" if report.settings.evaluated == "test" else "row, validation pairs"
+    return Table([name, "kind", *(heading(m, report) for m in metrics), "what it is"], rows)
 
 
-def _differences(report: DatasetReport) -> str:
-    ours = {row.name: row for row in report.of_kind("ours")}
-    metrics = [
-        m
-        for m in paper.COLUMNS[report.settings["published"]]
-        if not (report.suffix and m in CLASSIFIED)
-    ]
-    lines = []
-    for variant, published in paper.VARIANTS.items():
-        if variant in ours:
-            row = paper.row(published, report.settings["published"])
-            gaps = [f"{np.mean(ours[variant].figures[m]) - row[m]:+.3f}" for m in metrics]
-            lines.append([variant, published, *gaps])
-    return _table(["ours", "published", *(_heading(m, report) for m in metrics)], lines)
+def _main_cell(report: DatasetReport, row: Row, metric: str, best: float | None) -> str:
+    # a published IS is of another network than the stand-in, so it stands in its own table
+    hidden = row.kind == "published" and report.suffix and metric in CLASSIFIED
+    values = None if hidden else row.metrics.get(report.column(metric))
+    text = number(values, metric)
+    return Bold(text) if row.kind == "ours" and np.isclose(np.mean(values), best) else text
 
 
-def _comparisons(report: DatasetReport, seeds: int) -> str:
-    metrics = [m for m in COMPARED if m in report.main]
-    lines = []
-    rows = report.of_kind("ours")
-    pairs = list(itertools.combinations(rows, 2))
-    if len(rows) > 6:  # of a sweep: every row against one
-        base = next((row for row in rows if row.name == "full"), rows[0])
-        pairs = [(base, row) for row in rows if row is not base]
-    for one, other in pairs:
-        cells = []
-        for metric in metrics:
-            differences = other.per_pair(metric) - one.per_pair(metric)
-            low, high = paired_interval(differences)
-            cell = f"{differences.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
-            cell = f"**{cell}**" if low > 0 or high < 0 else cell
-            spread = f" ± {differences.mean(1).std(ddof=1):.3f}" if seeds > 1 else ""
-            cells.append(cell + spread)
-        lines.append([f"{other.name} − {one.name}", *cells])
-    pooled, trainings = "", "several seeds would tell how much trainings vary"
-    if seeds > 1:
-        pooled = f", its {seeds} seeds taken together"
-        trainings = (
-            "± is the standard deviation of the difference over the seeds, and where it is as large"
-            " as the difference, another training may turn it round"
-        )
-    return _table(["difference", *(_heading(m, report) for m in metrics)], lines) + (
-        f"\nIn brackets the 95 % interval of a paired bootstrap over the test pairs{pooled}; bold"
-        f" where it excludes zero. It speaks of these trainings: {trainings}.\n"
-    )
-
-
-def _steps(report: DatasetReport) -> str:
-    """From variant to variant: which way the paper's figures move, and which way ours."""
-    names = {row.name for row in report.of_kind("ours")}
-    source = _published_for(report)
-    metrics = [m for m in paper.COLUMNS[source] if not (report.suffix and m in CLASSIFIED)]
-    lines = []
-    known = [variant for variant in paper.VARIANTS if variant in names]
-    for one, other in itertools.pairwise(known):
-        before, after = (paper.row(paper.VARIANTS[v], source) for v in (one, other))
-        moved, cells = _moved(report, one, other), []
-        for metric in metrics:
-            digits = DIGITS.get(metric, 3)
-            cells += [f"{after[metric] - before[metric]:+.{digits}f}"]
-            cells += [f"{moved[metric]:+.{digits}f}"]
-        lines.append([f"{other} − {one}", *cells])
-    if not lines:
-        return ""
-    header = [side for m in metrics for side in (f"{_heading(m, report)}, paper", "ours")]
-    return (
-        f"### From variant to variant\n\nThe paper's figures are those of {source}.\n\n"
-        + _table(["step", *header], lines)
-        + "\n"
-    )
-
-
-def _published_for(report: DatasetReport) -> str:
-    """The data set whose published figures stand beside ours: its own, if the paper has it."""
-    return report.settings["published"] or "market1501"
-
-
-def _moved(report: DatasetReport, one: str, other: str) -> dict[str, float]:
-    """By how much each figure of the paper's table changes from one of our rows to another."""
-    rows = {row.name: row.figures for row in report.of_kind("ours")}
-    keys = {m: report.column(m) for m in paper.COLUMNS[_published_for(report)]}
-    return {m: np.mean(rows[other][key]) - np.mean(rows[one][key]) for m, key in keys.items()}
-
-
-def _readings_of_vdg_w(report: DatasetReport) -> str:
-    """Which reading of the undefined VDG_w moves the figures as the paper's row moved."""
-    names = {row.name for row in report.of_kind("ours")}
-    known = [name for name in paper.READINGS_OF_VDG_W if {name, "full"} <= names]
-    if not known:
-        return ""
-    source = _published_for(report)
-    metrics = paper.COLUMNS[source]
-    before, after = (paper.row(name, source) for name in ("VDG", "VDG_w"))
-    published = {m: after[m] - before[m] for m in metrics}
-    lines = [["VDG_w − VDG, published", *(f"{moved:+.3f}" for moved in published.values()), ""]]
-    for name in known:
-        moved = _moved(report, "full", name)
-        cells = [f"{moved[m]:+.{DIGITS.get(m, 3)}f}" for m in metrics]
-        # what is printed as zero went neither way
-        agree = sum(float(c) * published[m] > 0 for c, m in zip(cells, metrics, strict=True))
-        lines.append([f"{name} − full", *cells, f"{agree} of {len(metrics)}"])
-    header = ["step", *(HEADINGS[m].format("") for m in metrics), "the paper's way"]
-    scale = f" Of IS only the direction compares: ours is of {report.classifier}."
-    return (
-        "### Which reading of VDG_w\n\nThe paper does not define its weighted row. Our readings of"
-        f" it, beside the way in which its own figures ({source}) moved from VDG's."
-        + (scale if report.suffix else "")
-        + "\n\n"
-        + _table(header, lines)
-        + "\n"
-    )
-
-
-def _reading(report: DatasetReport, seeds: list[int]) -> str:
-    """What the figures show and what they do not, in sentences made from the figures."""
-
-    def mean(row: Row, metric: str) -> float:
-        return float(np.mean(row.figures[metric]))
-
-    rows = {row.name: row for row in report.rows if row.kind != "paper"}
-    ours = report.of_kind("ours")
-    text = []
-    for metric in ("ssim", "mask_ssim"):
-        floor = max(mean(rows[name], metric) for name in ("copy-source", "mean-image"))
-        above = [row.name for row in ours if mean(row, metric) > floor]
-        label = HEADINGS[metric].split()[0]
-        text.append(
-            f"{label}: {len(above)} of our {len(ours)} rows are above both rows that need no"
-            f" network (the better has {floor:.3f})."
-        )
-    coarse = [row for row in ours if row.name.startswith("stage1")]
-    refined = [row for row in ours if row not in coarse]
-    sharp = [mean(row, "sharpness") for row in refined]
-    best = max(refined, key=lambda row: mean(row, "ssim"))
-    blurred = coarse[0]
-    text.append(
-        f"Stage I has SSIM {mean(blurred, 'ssim'):.3f} at sharpness"
-        f" {mean(blurred, 'sharpness'):.2f}; the variants have at most"
-        f" {mean(best, 'ssim'):.3f} ({best.name}) at sharpness"
-        f" {min(sharp):.2f} to {max(sharp):.2f}. SSIM rewards blur: read the two columns together."
-    )
-    fid, coarse_fid = report.column("fid"), mean(blurred, report.column("fid"))
-    closer = [row.name for row in refined if mean(row, fid) < coarse_fid]
-    copied, blank = (mean(rows[name], fid) for name in ("copy-source", "mean-image"))
-    nearer = [sum(mean(row, fid) < other for row in ours) for other in (copied, blank)]
-    text.append(
-        f"FID: {', '.join(closer) or 'no variant'} below stage I's {coarse_fid:.1f}"
-        + (" (a stand-in network's features)." if report.suffix else ".")
-        + f" {nearer[0]} of our {len(ours)} rows are below the copied source ({copied:.1f}), whose"
-        f" pictures are real if not of the pose, {nearer[1]} below the mean image ({blank:.1f})."
-    )
-    inception = report.column("is")
-    real = mean(rows["real"], inception)
-    beyond = [row.name for row in ours if mean(row, inception) > real]
-    if beyond:
-        text.append(
-            f"IS: {', '.join(beyond)} above the real targets' {real:.2f}. Nothing drawn is better"
-            " than real: what IS rewards is that a classifier is sure, and of many things."
-        )
-    if report.settings["reader"] == "synthetic":
-        text.append("Rendered people say nothing about photographs, nor about the paper's figures.")
-    if report.settings["split"] == "hold-out":
-        text.append("A hold-out of the training part is near the published test, not equal to it.")
-    if len(seeds) == 1:
-        text.append("One seed: how much another training would differ is not known from this.")
-    text.append(
-        "The test pairs share identities, so the intervals above are narrower than those over new"
-        " people would be."
-    )
-    return "".join(f"- {line}\n" for line in text)
-
-
-def _by_view(report: DatasetReport) -> str:
-    """SSIM of each change of view."""
-    changes = _of_pairs(report, "views")
-    groups = {change: np.flatnonzero(changes == change) for change in sorted(set(changes))}
-    return _by_group(report, "source → target", groups, "ssim") + (
-        "\nSSIM. A side view has the shoulders closer together than a quarter of the torso's length"
-        " (`src/vdg/views.py`).\n"
-    )
-
-
-def _by_distance(report: DatasetReport) -> str:
-    """mask-SSIM of each quarter of the pairs, by how far the pose moves."""
-    distance = _of_pairs(report, "pose_distance")
-    order = np.argsort(distance, kind="stable")  # pairs without a common joint, nan, come last
-    quarters = np.array_split(order[: np.isfinite(distance).sum()], 4)
-    spans = [f"{distance[q].min():.3f} to {distance[q].max():.3f}" for q in quarters]
-    groups = dict(zip(spans, quarters, strict=True))
-    return _by_group(report, "joints move", groups, "mask_ssim") + (
-        "\nmask-SSIM. How far the joints that both poses have move on average, as a share of the"
-        " picture's height.\n"
-    )
-
-
-def _of_pairs(report: DatasetReport, column: str) -> np.ndarray:
-    """(N,): what is known of the test pairs whoever draws them."""
-    return pd.read_csv(report.of_kind("reference")[0].files[0])[column].to_numpy()
-
-
-def _by_group(report: DatasetReport, label: str, groups: dict[str, np.ndarray], metric) -> str:
-    """A table of a metric: a line per group of test pairs, the seeds of a row taken together."""
-    copied = next(row for row in report.of_kind("reference") if row.name == "copy-source")
-    rows = [copied, *report.of_kind("ours")]
-    figures = {row.name: row.per_pair(metric).mean(0) for row in rows}
-    lines = [
-        [name, str(len(group)), *(f"{values[group].mean():.3f}" for values in figures.values())]
-        for name, group in groups.items()
-    ]
-    return _table([label, "pairs", *figures], lines)
-
-
-def _other_settings(report: DatasetReport) -> str:
-    known = report.of_kind("reference")[0].figures
-    headings = _headings(known)
-    metrics = [m for m in headings if m in known and m not in report.main]
-    rows = report.of_kind("reference") + report.of_kind("ours")
-    lines = [[row.name, *(_number(row.figures[m], m) for m in metrics)] for row in rows]
-    return _table(["row", *(headings[m] for m in metrics)], lines) + (
-        "\nThe main column is Def-GAN's setting (Gaussian window, σ 1.5, population covariance)"
-        " with the data range fixed at 255; Def-GAN's script takes that of the generated image."
-        " PG²'s setting is a 7×7 uniform window with sample covariance.\n"
-    )
-
-
-def _provenance(report: DatasetReport, config: dict) -> str:
-    lines = []
-    for row in report.of_kind("ours"):
-        about = row.about
-        settings = about["stage2"] or about["stage1"]
-        run = about["run"]
-        lines.append(
-            [
-                row.name,
-                f"{settings['steps']} × {settings['batch_size']}",
-                f"{settings['width']} / {settings['depth']}",
-                f"{about['parameters'] / 1e6:.2f} M",
-                ", ".join(f"{k} {v}" for k, v in about.get("loss", {"terms": "l1"}).items()),
-                run["device"],
-                run["mode"],
-                run["versions"],
-            ]
-        )
-    header = ["row", "steps × batch", "width / depth", "parameters", "loss"]
-    table = _table([*header, "device", "mode", "versions"], lines)
-    sizes = report.settings
-    return (
-        table
-        + f"\n{sizes['height']}×{sizes['width']} pixels; seeds {config['seeds']}; IS and FID by "
-        f"{report.classifier}. Every setting is in `params.yaml`.\n"
-    )
-
-
-def _published_text() -> str:
-    lines = []
-    for name, row in paper.TABLE.items():
-        numbers = [*row["market1501"], *row["deepfashion"]]
-        lines.append([name, *(f"{n:.3f}" for n in numbers)])
-    header = ["row", "SSIM", "IS", "mask-SSIM", "mask-IS", "DeepFashion SSIM", "DeepFashion IS"]
-    return (
-        "## The paper's own table, as published\n\nLakhal, Lanz, Cavallaro, ECCV 2018 workshops;"
-        " first four columns Market-1501. The paper's scoring script is not public, so which"
-        " setting of SSIM it used cannot be proven.\n\n" + _table(header, lines)
-    )
-
-
-def _headings(figures: Iterable[str]) -> dict[str, str]:
-    """HEADINGS, and one for the crop's SSIM where it is among the figures."""
-    crops = (m.removeprefix("ssim_") for m in figures if re.fullmatch(r"ssim_\d+", m))
-    return HEADINGS | {f"ssim_{width}": f"SSIM (middle {width} columns)" for width in crops}
-
-
-def _heading(metric: str, report: DatasetReport) -> str:
-    return HEADINGS[metric].format(f" ({report.classifier})" if report.suffix else "")
-
-
-def _best(report: DatasetReport, metric: str) -> float:
-    means = [np.mean(row.figures[report.column(metric)]) for row in report.of_kind("ours")]
+def _best(report: DatasetReport, metric: str) -> float | None:
+    means = [report.value(row, metric) for row in report.of_kind("ours")]
+    if not means:
+        return None
     if metric == "sharpness":
         return min(means, key=lambda mean: abs(mean - 1))
-    return min(means) if metric in ("fid", "lpips") else max(means)
+    return min(means) if metric in LOWER_IS_BETTER else max(means)
 
 
-def _number(values: list[float] | None, metric: str) -> str:
+def number(values: list[float] | None, metric: str) -> str:
+    """The mean, and with several seeds the standard deviation."""
     if values is None:
         return "–"
     digits = DIGITS.get(metric, 3)
@@ -539,6 +128,236 @@ def _number(values: list[float] | None, metric: str) -> str:
     return f"{np.mean(values):.{digits}f}{spread}"
 
 
-def _table(header: list[str], lines: list[list[str]]) -> str:
-    rows = [header, ["---"] * len(header), *lines]
-    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+def heading(metric: str, report: DatasetReport) -> str:
+    return HEADINGS[metric].format(f" ({report.classifier})" if report.suffix else "")
+
+
+def label(metric: str) -> str:
+    """The name of a metric, without arrow and classifier."""
+    return HEADINGS[metric].format("").split(" ", 1)[0]
+
+
+# --- beside the paper ----------------------------------------------------------------------------
+
+
+def to_the_paper(report: DatasetReport) -> Table | None:
+    """Each row less the published row that it stands beside."""
+    rows = [row for row in report.trained if row.paper and not row.coarse]
+    if not (report.settings.published and rows):
+        return None
+    lines = []
+    for row in rows:
+        published = paper.row(row.paper, report.published)
+        gaps = [f"{report.value(row, m) - published[m]:+.3f}" for m in report.comparable]
+        lines.append([row.name, row.paper, *gaps])
+    return Table(["row", "published", *(heading(m, report) for m in report.comparable)], lines)
+
+
+def variant_steps(report: DatasetReport) -> Table | None:
+    """From variant to variant, in the order of the paper's table: the paper's scores, and ours."""
+    ours = report.final("ours")
+    known = [next((r for r in ours if r.paper == name), None) for name in paper.TABLE]
+    lines = []
+    for one, other in itertools.pairwise(row for row in known if row):
+        theirs, here = _published_step(report, one, other), _step(report, one, other)
+        cells = [f"{side[m]:+.3f}" for m in report.comparable for side in (theirs, here)]
+        lines.append([f"{other.name} − {one.name}", *cells])
+    columns = ((f"{heading(m, report)}, paper", "ours") for m in report.comparable)
+    return Table(["step", *itertools.chain(*columns)], lines) if lines else None
+
+
+def readings_of_vdg_w(report: DatasetReport) -> Table | None:
+    """Our interpretations of the undefined row, each less the whole method, beside the paper's."""
+    ours = report.final("ours")
+    full = next((row for row in ours if row.paper == paper.FULL), None)
+    readings = [row for row in ours if row.paper == paper.WEIGHTED]
+    if not (full and readings):
+        return None
+    theirs = _published_step(report, full, readings[0])
+    lines = [
+        [f"{paper.WEIGHTED} − {paper.FULL}, published", *map("{:+.3f}".format, theirs.values()), ""]
+    ]
+    for row in readings:
+        cells = [f"{moved:+.3f}" for moved in _step(report, full, row).values()]
+        # what is printed as zero went neither way
+        agree = sum(float(c) * moved > 0 for c, moved in zip(cells, theirs.values(), strict=True))
+        lines.append([f"{row.name} − {full.name}", *cells, f"{agree} of {len(cells)}"])
+    return Table(["step", *(HEADINGS[m].format("") for m in theirs), "same direction"], lines)
+
+
+def _published_step(report: DatasetReport, one: Row, other: Row) -> dict[str, float]:
+    before, after = (paper.row(row.paper, report.published) for row in (one, other))
+    return {m: after[m] - before[m] for m in before}
+
+
+def _step(report: DatasetReport, one: Row, other: Row) -> dict[str, float]:
+    metrics = paper.COLUMNS[report.published]
+    return {m: report.value(other, m) - report.value(one, m) for m in metrics}
+
+
+def ranking_table(report: DatasetReport, found: Ranking) -> Table:
+    """Whole systems in their published order, and their scores here."""
+    metrics = ("ssim", "mask_ssim", "fid", "sharpness")
+    lines = []
+    for row in found.published:
+        here = [number(row.metrics[report.column(m)], m) for m in metrics]
+        lines.append([row.paper, f"{published_ssim(report, row):.3f}", row.name, *here])
+    header = ["published row", "published SSIM", "row here", *(heading(m, report) for m in metrics)]
+    return Table(header, lines)
+
+
+def published_table() -> Table:
+    """The paper's own table."""
+    header = ["row"]
+    for dataset, metrics in paper.COLUMNS.items():
+        header += [f"{dataset} {label(m)}" for m in metrics]
+    lines = [
+        [name, *(f"{value:.3f}" for values in row.values() for value in values)]
+        for name, row in paper.TABLE.items()
+    ]
+    return Table(header, lines)
+
+
+# --- differences ---------------------------------------------------------------------------------
+
+
+def comparison_table(report: DatasetReport, comparisons: list[Comparison]) -> Table | None:
+    """Differences with their intervals; bold are those that survive."""
+    lines = [
+        [f"{c.other.name} − {c.one.name}", *map(_interval, c.differences.values())]
+        for c in comparisons
+    ]
+    header = ["difference", *(heading(m, report) for m in report.per_pair)]
+    return Table(header, lines) if lines else None
+
+
+def _interval(found: Difference) -> str:
+    text = f"{found.mean:+.3f} [{found.pairs[0]:+.3f}, {found.pairs[1]:+.3f}]"
+    if found.seeds:
+        text += f", seeds [{found.seeds[0]:+.3f}, {found.seeds[1]:+.3f}]"
+    return Bold(text) if found.survives else text
+
+
+# --- groups of pairs -----------------------------------------------------------------------------
+
+
+def by_view(report: DatasetReport) -> Table:
+    """SSIM of each change of view."""
+    changes = report.row("real").column("views").astype(str)
+    groups = [(change, np.flatnonzero(changes == change)) for change in sorted(set(changes))]
+    return _by_group(report, "source → target", groups, "ssim")
+
+
+def by_distance(report: DatasetReport) -> Table | None:
+    """mask-SSIM of each quarter of the pairs, by how far the pose moves."""
+    distance = report.row("real").column("pose_distance")
+    order = np.argsort(distance, kind="stable")  # pairs without a common joint, nan, come last
+    known = order[: np.isfinite(distance).sum()]
+    if len(known) < QUARTERS:
+        return None
+    quarters = np.array_split(known, QUARTERS)
+    spans = [f"{distance[q].min():.3f} to {distance[q].max():.3f}" for q in quarters]
+    return _by_group(report, "joints move", list(zip(spans, quarters, strict=True)), "mask_ssim")
+
+
+def _by_group(report: DatasetReport, title: str, groups: list[tuple], metric: str) -> Table:
+    """A metric: a line per group of pairs, a column per row, the seeds of a row taken together."""
+    rows = [report.row("copy-source"), *report.trained]
+    values = [row.per_pair(metric).mean(0) for row in rows]
+    lines = [
+        [name, str(len(group)), *(f"{column[group].mean():.3f}" for column in values)]
+        for name, group in groups
+    ]
+    return Table([title, "pairs", *(row.name for row in rows)], lines)
+
+
+def other_settings(report: DatasetReport) -> Table:
+    """SSIM with the settings of other code bases, and whatever else was scored."""
+    known = report.row("real").metrics
+    headings = _headings(known)
+    metrics = [m for m in headings if m in known and m not in report.main]
+    rows = report.of_kind("reference", "compared", "ours")
+    lines = [[row.name, *(number(row.metrics[m], m) for m in metrics)] for row in rows]
+    return Table(["row", *(headings[m] for m in metrics)], lines)
+
+
+def _headings(metrics: Iterable[str]) -> dict[str, str]:
+    """HEADINGS, and one for the crop's SSIM where it is among the metrics."""
+    crops = (m.removeprefix("ssim_") for m in metrics if re.fullmatch(r"ssim_\d+", m))
+    return HEADINGS | {f"ssim_{width}": f"SSIM (middle {width} columns)" for width in crops}
+
+
+# --- how it was made -----------------------------------------------------------------------------
+
+STAGES = {"stage1": "stage I", "stage2": "stage II"}
+BUDGET = ("steps", "batch_size")  # in columns of their own
+MACHINE = ("device", "mode", "versions")
+
+
+def provenance(report: DatasetReport) -> Table:
+    """How each row was trained. Settings and machines that all rows share are left out."""
+    differing = _differing_settings(report.trained)
+    columns = {
+        "row": lambda row: row.name,
+        "system": lambda row: row.training[0].system,
+        **{f"{name}, steps × batch": _budget(stage) for stage, name in STAGES.items()},
+        "images seen": _optional("images_seen", "{:,.0f}"),
+        "parameters": lambda row: f"{row.training[0].parameters / 1e6:.2f} M",
+        "training TMAC": _optional("training_tmac", "{:.1f}"),
+        "settings that differ": lambda row: _settings_text(row.training[0], differing),
+        **{key: _machine(key) for key in MACHINE if key not in shared_machine(report)},
+    }
+    cells = {name: [cell(row) for row in report.trained] for name, cell in columns.items()}
+    cells = {name: column for name, column in cells.items() if any(c != "–" for c in column)}
+    return Table(list(cells), [list(line) for line in zip(*cells.values(), strict=True)])
+
+
+def shared_machine(report: DatasetReport) -> dict[str, str]:
+    """Device, mode and versions, where one holds for all rows and seeds."""
+    runs = [training.run for row in report.trained for training in row.training]
+    texts = {key: {getattr(run, key) for run in runs} for key in MACHINE}
+    return {key: min(found) for key, found in texts.items() if len(found) == 1}
+
+
+def _budget(stage: str):
+    def cell(row: Row) -> str:
+        settings = getattr(row.training[0], stage) or {}
+        known = [str(settings[key]) for key in BUDGET if key in settings]
+        return " × ".join(known) or "–"
+
+    return cell
+
+
+def _optional(key: str, form: str):
+    def cell(row: Row) -> str:
+        value = getattr(row.training[0], key)
+        return "–" if value is None else form.format(value)
+
+    return cell
+
+
+def _machine(key: str):
+    def cell(row: Row) -> str:
+        return "; ".join(dict.fromkeys(getattr(training.run, key) for training in row.training))
+
+    return cell
+
+
+def _differing_settings(rows: list[Row]) -> set[tuple[str, str]]:
+    """(stage, key) of the settings that are not the same in all rows that have the stage."""
+    found = set()
+    for stage in STAGES:
+        known = [s for row in rows if (s := getattr(row.training[0], stage))]
+        for key in {key for settings in known for key in settings} - set(BUDGET):
+            if len({repr(settings.get(key)) for settings in known}) > 1:
+                found.add((stage, key))
+    return found
+
+
+def _settings_text(training: Training, differing: set[tuple[str, str]]) -> str:
+    texts = []
+    for stage, name in STAGES.items():
+        settings = getattr(training, stage) or {}
+        known = [f"{k} {settings[k]}" for k in sorted(settings) if (stage, k) in differing]
+        texts += [f"{name}: {', '.join(known)}"] if known else []
+    return "; ".join(texts) or "–"

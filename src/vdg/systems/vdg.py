@@ -1,20 +1,47 @@
 """VDG, the View-Disentangled Generator (Lakhal, Lanz, Cavallaro, ECCV 2018 workshops).
 
-Symbols: I_a, P_a image and pose heat maps of the source view a; I_b, P_b of the target view b.
-Images are (B, 3, H, W) in [-1, 1], heat maps (B, 18, H, W) in [0, 1]. Layer tables are not
-published; the ones here follow the README, "What the paper does not say".
+Symbols: I_a, K_a image and key points of the source view a; I_b, K_b of the target view b; P_a,
+P_b the heat maps of the key points. Images are (B, 3, H, W) in [-1, 1], key points (B, 18, 2) in
+pixels, heat maps (B, 18, H, W) in [0, 1]. Layer tables are not published; the ones here follow
+docs/choices.md.
 """
 
 import torch
 from torch import Tensor, nn
 
 from vdg.blocks import Decoder, Encoder, PatchDiscriminator, Residual, level_widths
+from vdg.errors import InputError
+from vdg.pose import JOINTS, heat_maps
+from vdg.training.losses import ImageLoss
+from vdg.training.objectives import Reconstruction, Refinement
+from vdg.warp import part_warp
 
-JOINTS = 18
+SETTINGS = {
+    "stage1": {
+        "width": 16,  # channels at half resolution, doubled per level ...
+        "max_width": 128,  # ... up to this
+        "depth": 3,  # downsampling levels after the first
+        "shared_encoders": False,  # one set of encoder weights for both views
+    },
+    "stage2": {
+        "width": 16,
+        "max_width": 64,
+        "depth": 2,
+        "part_warp": False,  # beyond the paper: stage II also sees the source moved part by part
+        "alpha": (0.85, 0.0, 1.0),  # share of L_SSIM^mask in L_img; the rest is L_1^mask
+        "mask_weight": 1.0,  # w: the mask enters L_img as (1 + w M_b)
+        "lambda": 10.0,  # weight of L_img relative to L_adv
+        "discriminator_width": 16,
+        "discriminator_levels": (3, 1, 6),  # downsampling levels
+        "discriminator_learning_rate": (5e-4, 0.0, 1.0),
+        "ema_decay": (0.99, 0.0, 0.9999999),  # of the moving average of weights that is kept
+    },
+}
+P = len(JOINTS)
 
 
 class Stage1(nn.Module):
-    """Late-fusion generator: (I_a, P_a, P_b) -> coarse prediction I_b^R.
+    """Late-fusion generator: (I_a, K_a, K_b) -> coarse prediction I_b^R.
 
     Two encoders that never see each other's input, the source view (I_a + P_a) and the target view
     (P_b); their last features are concatenated and fused by one convolution; the decoder takes
@@ -24,18 +51,19 @@ class Stage1(nn.Module):
     target view then enters with a black image, so that both have the same channels.
     """
 
-    def __init__(self, width: int, depth: int, widest: int, shared_encoders: bool = False):
+    def __init__(self, width: int, depth: int, max_width: int, shared_encoders: bool = False):
         super().__init__()
-        widths = level_widths(width, depth, widest)
+        widths = level_widths(width, depth, max_width)
         self.shared_encoders = shared_encoders
-        self.source_encoder = Encoder(3 + JOINTS, widths)
+        self.source_encoder = Encoder(3 + P, widths)
         if not shared_encoders:
-            self.target_encoder = Encoder(JOINTS, widths)
+            self.target_encoder = Encoder(P, widths)
         self.fusion = nn.Conv2d(2 * widths[-1], widths[-1], 3, padding=1)
         self.bottleneck = nn.Sequential(Residual(widths[-1]), Residual(widths[-1]))
         self.decoder = Decoder(widths, [2 * w for w in widths[:-1]], 3)
 
-    def forward(self, I_a: Tensor, P_a: Tensor, P_b: Tensor) -> Tensor:
+    def forward(self, I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
+        P_a, P_b = (heat_maps(K, *I_a.shape[2:]) for K in (K_a, K_b))
         source = self.source_encoder(torch.cat([I_a, P_a], 1))
         if self.shared_encoders:
             target = self.source_encoder(torch.cat([torch.zeros_like(I_a), P_b], 1))
@@ -49,27 +77,42 @@ class Stage1(nn.Module):
 class Stage2(nn.Module):
     """Refinement: a U-Net on (I_b^R, I_a, P_b) predicts a difference image.
 
+    Called with (I_b^R, I_a, K_a, K_b).
     Returns the final prediction I_b = clamp(I_b^R + difference, -1, 1).
+
+    part_warp: beyond the paper, the U-Net also sees the part warp W of the source and its coverage,
+    and so do the last two convolutions, at full resolution: detail of a garment then need not pass
+    through features of half the resolution.
     """
 
-    def __init__(self, width: int, depth: int, widest: int):
+    def __init__(self, width: int, depth: int, max_width: int, part_warp: bool = False):
         super().__init__()
-        widths = level_widths(width, depth, widest)
-        self.encoder = Encoder(3 + 3 + JOINTS, widths)
+        widths = level_widths(width, depth, max_width)
+        self.part_warp = part_warp
+        self.encoder = Encoder(3 + 3 + P + 4 * part_warp, widths)
         self.bottleneck = nn.Sequential(Residual(widths[-1]), Residual(widths[-1]))
-        self.decoder = Decoder(widths, widths[:-1], 3)
-        for parameter in self.decoder.out[-1].parameters():
+        self.decoder = Decoder(widths, widths[:-1], width if part_warp else 3)
+        last = self.decoder.out[-1]
+        if part_warp:
+            last = nn.Conv2d(width, 3, 3, padding=1)
+            self.head = nn.Sequential(
+                nn.Conv2d(width + 3 + 4, width, 3, padding=1), nn.ReLU(inplace=True), last
+            )
+        for parameter in last.parameters():
             nn.init.zeros_(parameter)  # start from the coarse prediction
 
-    def forward(self, coarse: Tensor, I_a: Tensor, P_b: Tensor) -> Tensor:
-        features = self.encoder(torch.cat([coarse, I_a, P_b], 1))
-        x = self.bottleneck(features[-1])
-        difference = self.decoder(x, features[:-1]).float()
-        return (coarse + difference).clamp(-1, 1)
+    def forward(self, coarse: Tensor, I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
+        P_b = heat_maps(K_b, *I_a.shape[2:])
+        W = [part_warp(I_a, K_a, K_b)] if self.part_warp else []
+        features = self.encoder(torch.cat([coarse, I_a, P_b, *W], 1))
+        difference = self.decoder(self.bottleneck(features[-1]), features[:-1])
+        if self.part_warp:
+            difference = self.head(torch.cat([difference, coarse, *W], 1))
+        return (coarse + difference.float()).clamp(-1, 1)
 
 
 class Generator(nn.Module):
-    """The whole of VDG: (I_a, P_a, P_b) -> I_b. Stage I is frozen; stage II is what trains."""
+    """The whole of VDG: (I_a, K_a, K_b) -> I_b. Stage I is frozen; stage II is what trains."""
 
     def __init__(self, stage1: nn.Module, stage2: nn.Module):
         super().__init__()
@@ -81,34 +124,61 @@ class Generator(nn.Module):
         self.stage1.eval()  # frozen means its batch statistics too
         return self
 
-    def forward(self, I_a: Tensor, P_a: Tensor, P_b: Tensor) -> Tensor:
+    def forward(self, I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
         with torch.no_grad():
-            coarse = self.stage1(I_a, P_a, P_b)
-        return self.stage2(coarse, I_a, P_b)
+            coarse = self.stage1(I_a, K_a, K_b)
+        return self.stage2(coarse, I_a, K_a, K_b)
 
 
 class Discriminator(nn.Module):
-    """Conditional PatchGAN on (I_a, P_b, image): patch logits of "real"."""
+    """Conditional PatchGAN on (I_a, P_b, image): patch logits of "real". Called with K_b."""
 
     def __init__(self, width: int, levels: int):
         super().__init__()
-        self.patches = PatchDiscriminator(3 + JOINTS + 3, width, levels)
+        self.patches = PatchDiscriminator(3 + P + 3, width, levels)
 
-    def forward(self, I_a: Tensor, P_b: Tensor, image: Tensor) -> Tensor:
-        return self.patches(I_a, P_b, image).float()
-
-
-def build_stage1(shape: dict) -> nn.Module:
-    """shape: width, depth, widest, shared_encoders."""
-    keys = ("width", "depth", "widest", "shared_encoders")
-    return Stage1(**{key: shape[key] for key in keys})
+    def forward(self, I_a: Tensor, K_b: Tensor, image: Tensor) -> Tensor:
+        return self.patches(I_a, heat_maps(K_b, *I_a.shape[2:]), image).float()
 
 
-def build_generator(stage1: nn.Module, shape: dict) -> nn.Module:
-    """shape: width, depth, widest of stage II."""
-    return Generator(stage1, Stage2(**{key: shape[key] for key in ("width", "depth", "widest")}))
+def build_stage1(settings: dict) -> nn.Module:
+    """settings: of stage I. Raises InputError for a size that its depth does not divide."""
+    _require_divisible(settings)
+    keys = ("width", "depth", "max_width", "shared_encoders")
+    return Stage1(**{key: settings[key] for key in keys})
 
 
-def build_discriminator(shape: dict) -> nn.Module:
-    """shape: discriminator_width, discriminator_levels."""
-    return Discriminator(shape["discriminator_width"], shape["discriminator_levels"])
+def build_generator(stage1: nn.Module, settings: dict) -> nn.Module:
+    """settings: of stage II. Raises InputError for a size that its depth does not divide."""
+    _require_divisible(settings)
+    keys = ("width", "depth", "max_width", "part_warp")
+    return Generator(stage1, Stage2(**{key: settings[key] for key in keys}))
+
+
+def build_discriminator(settings: dict) -> nn.Module:
+    """settings: of stage II. Raises InputError for images smaller than one patch."""
+    levels = settings["discriminator_levels"]
+    if min(settings["size"]) < 2**levels:
+        raise InputError(
+            f"discriminator_levels = {levels} needs images of at least {2**levels} pixels, not "
+            "{} x {}".format(*settings["size"])
+        )
+    return Discriminator(settings["discriminator_width"], levels)
+
+
+stage1_task = Reconstruction
+
+
+def stage2_task(generator: nn.Module, settings: dict) -> Refinement:
+    """Adversarial refinement with L_img of (alpha, w)."""
+    loss = ImageLoss(settings["alpha"], settings["mask_weight"])
+    return Refinement(generator, build_discriminator(settings), loss, settings)
+
+
+def _require_divisible(settings: dict) -> None:
+    divisor = 2 ** (settings["depth"] + 1)
+    if any(side % divisor for side in settings["size"]):
+        raise InputError(
+            f"depth = {settings['depth']} needs a height and width divisible by {divisor}, not "
+            "{} x {}".format(*settings["size"])
+        )

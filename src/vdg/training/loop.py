@@ -1,5 +1,6 @@
 """One training loop for every stage of every system: it knows steps, not networks."""
 
+import functools
 import math
 import signal
 import sys
@@ -10,19 +11,18 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from vdg.errors import InputError, StoppedError
 from vdg.files import write_bytes
-from vdg.training import checkpoints, distributed
+from vdg.training import checkpoints, distributed, lifetime
 from vdg.training.objectives import Task
 
 
-def learning_rate_factor(step: int, steps: int, decay: float) -> float:
-    """1, then falling linearly to 0 over the last `decay` share of the steps (as pix2pix does)."""
+def learning_rate_factor(step: int, steps: int, lr_decay_fraction: float) -> float:
+    """1, then falling linearly to 0 over the final fraction of the steps (as pix2pix does)."""
     left = (steps - step) / steps
-    return min(1.0, left / decay) if decay else 1.0
+    return min(1.0, left / lr_decay_fraction) if lr_decay_fraction else 1.0
 
 
 def train(
@@ -31,7 +31,7 @@ def train(
     *,
     steps: int,
     scratch: Path,  # checkpoints; belongs to this configuration and inputs alone
-    decay: float = 0.5,  # last share of the steps in which the learning rate falls to zero
+    lr_decay_fraction: float = 0.5,  # final fraction of steps with linear decay to 0
     device: torch.device | str = "cpu",
     precision: str = "fp32",  # or "bf16": autocast of the forward passes
     compiled: bool = False,  # by torch.compile, which needs a C++ compiler
@@ -57,15 +57,22 @@ def train(
             torch.are_deterministic_algorithms_enabled(), warn_only=True
         )
     base_rates = {k: [g["lr"] for g in o.param_groups] for k, o in task.optimizers.items()}
-    with distributed.first():
-        start, rows = checkpoints.resume(task, scratch, device)
-    task.wrap(distributed.wrap)
     main = distributed.rank() == 0
+    with distributed.rank0_first():
+        if main:
+            lifetime.hold(scratch)
+        start, rows, sums_of_all = checkpoints.resume(task, scratch, device)
+    task.wrap(distributed.wrap)
     autocast = torch.autocast(
         torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"
     )
+    rate = getattr(task, "rate", None) or functools.partial(
+        learning_rate_factor, lr_decay_fraction=lr_decay_fraction
+    )
     watch_every = math.ceil(steps / watches / log_every) * log_every
-    sums: dict[str, Tensor] = {}
+    sums = sums_of_all[distributed.rank()] if sums_of_all else {}
+    # a GPU would wait for every answer of the other processes: there they are asked once per row
+    ask_every = log_every if distributed.world_size() > 1 and "cuda" in str(device) else 1
     with (
         _stop_signal() as stopped,
         tqdm(
@@ -78,10 +85,10 @@ def train(
         ) as bar,
     ):
         for step in range(start, steps):
-            factor = learning_rate_factor(step, steps, decay)
+            factor = rate(step, steps)
             for key, optimizer in task.optimizers.items():
-                for group, rate in zip(optimizer.param_groups, base_rates[key], strict=True):
-                    group["lr"] = rate * factor
+                for group, base in zip(optimizer.param_groups, base_rates[key], strict=True):
+                    group["lr"] = base * factor
             batch = batch_at(step)
             with autocast:
                 losses = task.update(batch)
@@ -98,14 +105,16 @@ def train(
                 if main and (done % watch_every == 0 or done == steps):
                     rows[-1] |= watch()
             bar.update()
-            # only where the sums are empty: a checkpoint then holds all there is to know
-            if done % log_every:
+            if done % ask_every:
                 continue
-            stop = distributed.any_of(bool(stopped), device)
-            if stop or done // checkpoint_every > (done - log_every) // checkpoint_every:
+            if lifetime.orphaned() and not stopped:
+                stopped.append(signal.SIGHUP)
+            stop = distributed.any_rank(bool(stopped), device)
+            if stop or done % checkpoint_every == 0:
                 _require_finite_weights(task, scratch, done)
+                sums_of_all = distributed.gather(sums)
                 if main:
-                    checkpoints.save(task, scratch, done, rows)
+                    checkpoints.save(task, scratch, done, rows, sums_of_all)
                     at_checkpoint()
                 if stop:
                     raise StoppedError(stopped[0] if stopped else signal.SIGTERM)
@@ -143,7 +152,7 @@ def _stop_signal():
         if stopped:  # asked twice: at once
             raise KeyboardInterrupt
         stopped.append(signum)
-        print("stopping after a checkpoint; again to stop at once", file=sys.stderr)
+        print("Saving a checkpoint; press Ctrl-C again to exit now", file=sys.stderr)
 
     old = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -2,8 +2,8 @@
 
 I_hat: generated image, I_b: target image, both (B, 3, H, W) in [-1, 1].
 M_b: mask of the target pose, (B, 1, H, W) in {0, 1}.
-Source: slides of Lakhal, Lanz, Cavallaro, ECCV 2018 workshops; what they leave open is in the
-README, "What the paper does not say".
+Source: slides of Lakhal, Lanz, Cavallaro, ECCV 2018 workshops; docs/choices.md lists what they
+leave open.
 """
 
 import torch
@@ -26,9 +26,8 @@ def mask_l1(I_hat: Tensor, I_b: Tensor, M_b: Tensor, w: float = 1.0) -> Tensor:
 def mask_ssim(I_hat: Tensor, I_b: Tensor, M_b: Tensor, w: float = 1.0) -> Tensor:
     """L_SSIM^mask = 1 - SSIM(I_hat (1 + w M_b), I_b (1 + w M_b)).
 
-    The images are first mapped to [0, 1], so that the data range is 1 + w (2 at w = 1). Their edges
-    are mirrored by half a window: SSIM's windows lie inside the frame, and would leave the border
-    to the adversary alone, which draws what it likes there.
+    The images are first mapped to [0, 1], so that the data range is 1 + w (2 at w = 1). They are
+    reflect-padded by half a window (5 px) so that border pixels get an SSIM gradient.
     """
     weight = 1 + w * M_b
     x, y = (_mirror_edges((image + 1) / 2 * weight, margin=5) for image in (I_hat, I_b))
@@ -46,27 +45,22 @@ def _mirror_edges(images: Tensor, margin: int) -> Tensor:
 
 
 class ImageLoss:
-    """L_img of one variant: a weighted sum of reconstruction terms.
+    """L_img = alpha L_SSIM^mask + (1 - alpha) L_1^mask, the mask entering as (1 + w M_b).
 
-    `l1` is VDG^L1. `mask-l1` and `mask-l1+mask-ssim` are alpha L_SSIM^mask + (1 - alpha) L_1^mask
-    with the mask entering as (1 + w M_b): alpha = 0, as in the first, gives VDG^mask-L1, w = 1 the
-    full VDG, w != 1 the weighted one.
+    The variants of the paper are (alpha, w): VDG^L1 is (0, 0), VDG^mask-L1 (0, 1), VDG (alpha, 1).
     """
 
-    def __init__(self, terms: str, alpha: float = 0.0, mask_weight: float = 1.0):
-        self.terms, self.alpha, self.w = terms, alpha, mask_weight
+    def __init__(self, alpha: float, w: float):
+        self.alpha, self.w = alpha, w
 
     def __call__(self, I_hat: Tensor, I_b: Tensor, M_b: Tensor) -> dict[str, Tensor]:
         """Returns the terms by name, and their weighted sum as `image`."""
-        if self.terms == "l1":
-            loss = l1(I_hat, I_b)
-            return {"l1": loss, "image": loss}
         L_1 = mask_l1(I_hat, I_b, M_b, self.w)
         if self.alpha == 0:
             return {"mask_l1": L_1, "image": L_1}
         L_SSIM = mask_ssim(I_hat, I_b, M_b, self.w)
         L_img = self.alpha * L_SSIM + (1 - self.alpha) * L_1
-        return {"mask_l1": L_1, "mask_ssim": L_SSIM, "image": L_img}
+        return {"mask_l1": L_1, "mask_ssim_loss": L_SSIM, "image": L_img}
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the two stages optimise, for any system's networks. `result` is the network to keep."""
+"""What is optimised: the interface of a task, and the two that VDG is trained by."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -16,16 +16,21 @@ ADVERSARIAL_BETA = 0.5
 
 
 class Task(Protocol):
-    """What is trained. `update` takes one optimisation step and returns its losses, detached."""
+    """What is trained.
 
-    result: nn.Module  # of `modules`, or part of one
-    modules: nn.ModuleDict
+    A task may define `rate(step, steps)`, the factor on all learning rates at a step, in place of
+    the linear decay.
+    """
+
+    result: nn.Module  # the network to keep: of `modules`, or part of one
+    modules: nn.ModuleDict  # everything with state, which checkpoints hold
     optimizers: dict[str, torch.optim.Optimizer]
 
-    def wrap(self, wrapper: Callable[[nn.Module], nn.Module]) -> None:
+    def wrap(self, wrapper: Wrapper) -> None:
         """Put the networks that `update` calls into a wrapper."""
 
-    def update(self, batch: Any) -> dict[str, Tensor]: ...
+    def update(self, batch: Any) -> dict[str, Tensor]:
+        """Take one optimisation step and return its losses, detached."""
 
 
 def adam(module: nn.Module, learning_rate: float, beta: float = 0.9) -> torch.optim.Optimizer:
@@ -35,81 +40,81 @@ def adam(module: nn.Module, learning_rate: float, beta: float = 0.9) -> torch.op
 
 
 class Reconstruction:
-    """Stage I: || I_b^R - I_b ||_1, unmasked, no adversary."""
+    """Stage I: || I_b^R - I_b ||_1, unmasked, no adversary.
 
-    def __init__(self, generator: nn.Module, learning_rate: float):
+    settings: `learning_rate`.
+    """
+
+    def __init__(self, generator: nn.Module, settings: dict):
         self.generator = self.result = generator
         self.modules = nn.ModuleDict({"generator": generator})
-        self.optimizers = {"generator": adam(generator, learning_rate)}
+        self.optimizers = {"generator": adam(generator, settings["learning_rate"])}
 
     def wrap(self, wrapper: Wrapper) -> None:
         self.generator = wrapper(self.generator)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        loss = l1(self.generator(batch.I_a, batch.P_a, batch.P_b), batch.I_b)
-        _step(self.optimizers["generator"], loss)
+        loss = l1(self.generator(batch.I_a, batch.K_a, batch.K_b), batch.I_b)
+        step(self.optimizers["generator"], loss)
         return {"l1": loss.detach()}
 
 
 class Refinement:
     """Stage II: L_adv + lambda L_img; one step of the discriminator per step of the generator.
 
-    The result is an exponential moving average of the generator's weights with decay `averaging`
-    (Yazici et al., ICLR 2019): an adversary moves the generator in circles, whose centre has fewer
-    artefacts than any point of them.
+    The result is an exponential moving average of the generator's weights: EMA reduces GAN
+    oscillation (Yazici et al., ICLR 2019).
+
+    settings: `learning_rate`, `discriminator_learning_rate`, `lambda`, `ema_decay`.
     """
 
     def __init__(
-        self,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        image_loss: ImageLoss,
-        *,
-        lambda_: float,
-        learning_rate: float,
-        discriminator_learning_rate: float,
-        averaging: float,
+        self, generator: nn.Module, discriminator: nn.Module, image_loss: ImageLoss, settings: dict
     ):
         self.generator, self.discriminator = generator, discriminator
-        self.image_loss, self.lambda_ = image_loss, lambda_
+        self.image_loss, self.lambda_ = image_loss, settings["lambda"]
         self.average = AveragedModel(
-            generator, multi_avg_fn=get_ema_multi_avg_fn(averaging), use_buffers=True
+            generator,
+            multi_avg_fn=get_ema_multi_avg_fn(settings["ema_decay"]),
+            use_buffers=True,
         )
         self.result = self.average.module
         self.modules = nn.ModuleDict(
             {"generator": generator, "discriminator": discriminator, "average": self.average}
         )
+        rates = settings["learning_rate"], settings["discriminator_learning_rate"]
         self.optimizers = {
-            "generator": adam(generator, learning_rate, ADVERSARIAL_BETA),
-            "discriminator": adam(discriminator, discriminator_learning_rate, ADVERSARIAL_BETA),
+            "generator": adam(generator, rates[0], ADVERSARIAL_BETA),
+            "discriminator": adam(discriminator, rates[1], ADVERSARIAL_BETA),
         }
 
     def wrap(self, wrapper: Wrapper) -> None:
         self.generator, self.discriminator = wrapper(self.generator), wrapper(self.discriminator)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        I_hat = self.generator(batch.I_a, batch.P_a, batch.P_b)
+        I_hat = self.generator(batch.I_a, batch.K_a, batch.K_b)
 
-        # real and generated pictures in one pass: the same sum, half the calls
-        given = [torch.cat([x, x]) for x in (batch.I_a, batch.P_b)]
-        judged = self.discriminator(*given, torch.cat([batch.I_b, I_hat.detach()]))
-        L_D = discriminator_loss(*judged.chunk(2))
-        _step(self.optimizers["discriminator"], L_D)
+        # real and generated images in one pass: the same sum, half the calls
+        given = [torch.cat([x, x]) for x in (batch.I_a, batch.K_b)]
+        logits = self.discriminator(*given, torch.cat([batch.I_b, I_hat.detach()]))
+        L_D = discriminator_loss(*logits.chunk(2))
+        step(self.optimizers["discriminator"], L_D)
 
-        D = self.modules["discriminator"]  # itself: no gradient of it is needed
+        D = self.modules["discriminator"]  # unwrapped: its parameters need no gradient here
         D.requires_grad_(False)
-        L_adv = adversarial_loss(D(batch.I_a, batch.P_b, I_hat))
+        L_adv = adversarial_loss(D(batch.I_a, batch.K_b, I_hat))
         D.requires_grad_(True)
         with torch.autocast(I_hat.device.type, enabled=False):
             terms = self.image_loss(I_hat, batch.I_b, batch.M_b)
-        _step(self.optimizers["generator"], L_adv + self.lambda_ * terms["image"])
+        step(self.optimizers["generator"], L_adv + self.lambda_ * terms["image"])
         self.average.update_parameters(self.modules["generator"])
 
         losses = {"discriminator": L_D, "adversarial": L_adv} | terms
         return {name: loss.detach() for name, loss in losses.items()}
 
 
-def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One step of an optimiser down the gradient of a loss."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()

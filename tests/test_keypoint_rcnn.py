@@ -1,14 +1,16 @@
-"""The pose estimator, with a stand-in for its network."""
+"""Keypoint R-CNN, with a stand-in for its network."""
 
 import numpy as np
 import pytest
 import torch
+from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights
 
 from vdg.data import keypoint_rcnn
-from vdg.data.keypoint_rcnn import KEYPOINT_SCORE, PERSON_SCORE, coco_to_openpose, estimate, people
+from vdg.data.coco import coco_to_openpose
+from vdg.data.keypoint_rcnn import KEYPOINT_SCORE, PERSON_SCORE, estimate, people
 from vdg.errors import InputError
 
-COCO = keypoint_rcnn.WEIGHTS.meta["keypoint_names"]
+COCO = KeypointRCNN_ResNet50_FPN_Weights.COCO_V1.meta["keypoint_names"]
 OPENPOSE = ["nose", "neck"]
 OPENPOSE += [f"{s}_{j}" for s in ("right", "left") for j in ("shoulder", "elbow", "wrist")]
 OPENPOSE += [f"{s}_{j}" for s in ("right", "left") for j in ("hip", "knee", "ankle")]
@@ -92,23 +94,16 @@ def test_no_images():
     assert estimate(np.zeros((0, 16, 8, 3), np.uint8), network=stub()).shape == (0, 18, 2)
 
 
-def refuse(*_, **__):
-    raise OSError("no network")
+def test_the_weights_are_those_of_torchvision():
+    assert KeypointRCNN_ResNet50_FPN_Weights.COCO_V1.url.endswith(f"/{keypoint_rcnn.WEIGHTS}")
 
 
-def test_weights_that_cannot_be_had(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("content", "message"), [(None, "not exist"), (b"x", "another hash")])
+def test_without_the_weights(tmp_path, monkeypatch, content, message):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
-    message = (
-        r"fc266e95\.pth \(sha256 begins fc266e95\) in .*checkpoints.*no network.*`annotations`"
-    )
-    with pytest.raises(InputError, match=message):
-        estimate(np.zeros((1, 16, 8, 3), np.uint8))
-
-
-def test_weights_of_another_hash(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "keypointrcnn_resnet50_fpn_coco-fc266e95.pth").write_bytes(b"x")
-    with pytest.raises(InputError, match="another hash"):
+    file = tmp_path / "checkpoints" / "keypointrcnn_resnet50_fpn_coco-fc266e95.pth"
+    if content:
+        file.parent.mkdir()
+        file.write_bytes(content)
+    with pytest.raises(InputError, match=rf"fc266e95\.pth .*{message}"):
         keypoint_rcnn.load_network(128, 64)

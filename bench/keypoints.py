@@ -1,0 +1,74 @@
+"""Accuracy and speed of the default estimator of key points, MoveNet.
+
+Run as `python -m bench.keypoints`, after `make estimator`. The reference are the published key
+points of 500 crops of Market-1501's training part (raw/market1501/; skipped without it) and the
+renderer's joints of 250 pictures, all of 128 x 64 pixels and with a whole torso.
+
+PCK@0.1: of the joints that both have, those nearer to each other than a tenth of the longer side of
+the joints' box. found: of the published joints, those that were estimated.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vdg.data import movenet_joints, movenet_weights
+from vdg.data.annotations import read_keypoints
+from vdg.data.archive import Archive
+from vdg.data.synthetic.render import render
+from vdg.metrics.pose import PCK_ALPHA
+from vdg.pose import TORSO
+
+HEIGHT, WIDTH = 128, 64
+MARKET = Path("raw/market1501")
+
+
+def market(count: int = 500) -> tuple[np.ndarray, np.ndarray]:
+    """Crops (N, H, W, 3) of Market-1501 and their published key points (N, 18, 2)."""
+    joints = read_keypoints(MARKET / "market-annotation-train.csv")
+    names = [name for name, found in joints.items() if (found[list(TORSO)] >= 0).all()]
+    names = [names[i] for i in np.linspace(0, len(names) - 1, count).astype(int)]
+    with Archive(MARKET / "Market-1501-v15.09.15.zip") as archive:
+        members = {Path(m).name: m for m in archive.members if "bounding_box_train" in m}
+        images = archive.images([members[name] for name in names], HEIGHT, WIDTH, "crops")
+    return images, np.stack([joints[name] for name in names])
+
+
+def rendered(count: int = 250) -> tuple[np.ndarray, np.ndarray]:
+    """Rendered pictures (N, H, W, 3), the first of many identities, and their joints."""
+    drawn = (render(identity, view, HEIGHT, 0) for identity in range(1, count) for view in range(5))
+    whole = (picture for picture in drawn if (picture.keypoints[list(TORSO)] >= 0).all())
+    chosen = [next(whole) for _ in range(count)]
+    return np.stack([p.image for p in chosen]), np.stack([p.keypoints for p in chosen])
+
+
+def report(name: str, images: np.ndarray, published: np.ndarray) -> None:
+    network = movenet_weights.load()
+    movenet_joints.estimate(images[:16], network=network)  # warms up
+    start = time.perf_counter()
+    estimated = movenet_joints.estimate(images, network=network)
+    rate = len(images) / (time.perf_counter() - start)
+    wanted, found = ((joints >= 0).all(2) for joints in (published, estimated))
+    error = np.linalg.norm(estimated.astype(float) - published, axis=2)
+    low = np.where(wanted[..., None], published, 1 << 14).min(1)
+    reach = PCK_ALPHA * (published.max(1) - low).max(1)[:, None]
+    both = wanted & found
+    print(
+        f"{name:12} {len(images)} pictures: PCK@{PCK_ALPHA} {(error <= reach)[both].mean():.3f}, "
+        f"found {found[wanted].mean():.3f}, median error {np.median(error[both]):.1f} px, "
+        f"{rate:.1f} pictures/s on {torch.get_num_threads()} threads"
+    )
+
+
+def main():
+    if MARKET.is_dir():
+        report("Market-1501", *market())
+    else:
+        print(f"Market-1501  skipped: no {MARKET}/")
+    report("rendered", *rendered())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Which differences between rows are larger than chance: of the test pairs, and of the seeds."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from vdg.metrics.bootstrap import paired_interval
+from vdg.report import published as paper
+from vdg.report.rows import LOWER_IS_BETTER, DatasetReport, Row
+
+SWEEP = 6  # more rows than this are compared with one of them, not with each other
+
+
+@dataclass
+class Difference:
+    """A metric of one row less that of another, with 95 % intervals.
+
+    pairs: over the test pairs, seeds pooled. spread, seeds: standard deviation and interval over
+    the seeds; None for a single seed.
+    """
+
+    mean: float
+    pairs: tuple[float, float]
+    spread: float | None = None
+    seeds: tuple[float, float] | None = None
+
+    @property
+    def survives(self) -> bool:
+        """Both intervals exclude zero; with a single seed, that of the pairs does."""
+        intervals = [interval for interval in (self.pairs, self.seeds) if interval]
+        return all(low > 0 or high < 0 for low, high in intervals)
+
+
+@dataclass
+class Comparison:
+    """`other` less `one`, by metric."""
+
+    one: Row
+    other: Row
+    differences: dict[str, Difference]
+
+    def better(self, metric: str) -> tuple[Row, Row]:
+        """The two rows, the better one first."""
+        higher = self.differences[metric].mean > 0
+        rows = (self.other, self.one)
+        return rows if higher != (metric in LOWER_IS_BETTER) else rows[::-1]
+
+
+def difference(one: Row, other: Row, metric: str) -> Difference:
+    values = other.per_pair(metric) - one.per_pair(metric)  # (S, N)
+    found = Difference(float(values.mean()), paired_interval(values))
+    if len(values) > 1:
+        means = values.mean(1)
+        found.spread, found.seeds = float(means.std(ddof=1)), seed_interval(means)
+    return found
+
+
+def seed_interval(means: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """Student's t interval of the mean of S >= 2 seeds (Student, 1908). means: (S,)."""
+    error = means.std(ddof=1) / np.sqrt(len(means))
+    half = stats.t.ppf((1 + confidence) / 2, len(means) - 1) * error
+    return float(means.mean() - half), float(means.mean() + half)
+
+
+def compare(report: DatasetReport, one: Row, other: Row) -> Comparison:
+    """All metrics that each pair has."""
+    return Comparison(one, other, {m: difference(one, other, m) for m in report.per_pair})
+
+
+def among_ours(report: DatasetReport) -> list[Comparison]:
+    """Each two rows of ours; of many rows, each against the base."""
+    rows, base = report.of_kind("ours"), report.base
+    pairs = list(itertools.combinations(rows, 2))
+    if len(rows) > SWEEP and base:
+        pairs = [(base, row) for row in rows if row is not base]
+    return [compare(report, *pair) for pair in pairs]
+
+
+def with_compared(report: DatasetReport) -> list[Comparison]:
+    """The base less each compared system."""
+    base = report.base
+    return [compare(report, row, base) for row in report.final("compared")] if base else []
+
+
+@dataclass
+class Ranking:
+    """The published ranking in SSIM, and that of the rows here that stand beside it.
+
+    published, here: rows, the best first. pairs: two rows whose published values differ; alike: of
+    these, how many are in the published order here; of the others `reversed`; `confirmed` and
+    `refuted` are those of each beyond chance.
+    """
+
+    published: list[Row]
+    here: list[Row]
+    pairs: int = 0
+    alike: int = 0
+    confirmed: int = 0
+    refuted: int = 0
+
+    @property
+    def reversed(self) -> int:
+        return self.pairs - self.alike
+
+
+def ranking(report: DatasetReport) -> Ranking | None:
+    """The paper's ranking of whole systems under the equal terms of this pipeline; None where
+    fewer than two of them, or no compared one, are here."""
+    ours = [r for r in report.final("ours") if r.paper in (paper.FULL, paper.WEIGHTED)]
+    compared = [row for row in report.final("compared") if row.paper]
+    if not compared or len(compared + ours) < 2:
+        return None
+    published = sorted(compared + ours, key=lambda row: -published_ssim(report, row))
+    here = sorted(published, key=lambda row: -row.mean("ssim"))
+    found = Ranking(published, here)
+    for higher, lower in itertools.combinations(published, 2):
+        if published_ssim(report, higher) > published_ssim(report, lower):
+            _count(found, difference(lower, higher, "ssim"))
+    return found
+
+
+def _count(found: Ranking, gap: Difference) -> None:
+    alike = gap.mean > 0
+    found.pairs += 1
+    found.alike += alike
+    found.confirmed += alike and gap.survives
+    found.refuted += not alike and gap.survives
+
+
+def published_ssim(report: DatasetReport, row: Row) -> float:
+    """SSIM of the published row that a row stands beside."""
+    return paper.row(row.paper, report.published)["ssim"]

@@ -1,0 +1,303 @@
+"""PATN: progressive pose attention transfer (Zhu et al., CVPR 2019).
+
+One stage, adversarial from the first step. A cascade of blocks carries the image's features and
+those of both poses; each block lets the poses say, by a sigmoid, where the image changes. Two
+discriminators judge appearance (against I_a) and shape (against P_b).
+
+Symbols: I = image, (B, 3, H, W) in [-1, 1]; K = key points, (B, 18, 2), (y, x) in pixels, negative
+= missing; P = heat maps; a = source view, b = target view. Layers and constants are those of the
+authors' code.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vdg.data.batches import Batch
+from vdg.errors import InputError
+from vdg.pose import HEAT_MAP_SIGMA, heat_maps
+from vdg.training.features import load_features, perceptual_loss
+from vdg.training.losses import l1
+from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, step
+
+SETTINGS = {
+    "stage1": {
+        "width": 64,  # channels at full resolution, of the generator and the discriminators
+        "blocks": 9,
+        "norm": ("batch", "instance"),  # instance: DeepFashion
+        "adversary": ("cross-entropy", "least-squares"),  # least-squares: DeepFashion
+        "adversarial_weight": 5.0,
+        "l1_weight": 10.0,
+        "features": ("none", "vgg19", "efficientnet-lite0"),  # of the perceptual loss
+        "perceptual_weight": 10.0,  # with vgg19
+        "pool": (50, 0, 1000),  # earlier images that the discriminators still see; 0: none
+    }
+}
+
+JOINTS = 18
+DISCRIMINATOR_BLOCKS = 3
+
+
+class ReflectionPad(nn.Module):
+    """As nn.ReflectionPad2d, whose gradient on CUDA is not deterministic."""
+
+    def __init__(self, margin: int):
+        super().__init__()
+        self.margin = margin
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis in (-1, -2):
+            length = x.shape[axis]
+            first = x.narrow(axis, 1, self.margin).flip(axis)
+            last = x.narrow(axis, length - self.margin - 1, self.margin).flip(axis)
+            x = torch.cat([first, x, last], axis)
+        return x
+
+
+class Layers:
+    """Builds layers with one kind of norm, "batch" or "instance"; the latter adds biases."""
+
+    def __init__(self, norm: str):
+        self.norm = {"batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d}[norm]
+        self.bias = norm == "instance"
+
+    def activation(self, channels: int) -> list[nn.Module]:
+        return [self.norm(channels), nn.ReLU()]
+
+    def convolution(self, channels: int, out: int, size: int = 3) -> list[nn.Module]:
+        return [ReflectionPad(size // 2), nn.Conv2d(channels, out, size, bias=self.bias)]
+
+    def down(self, channels: int, out: int) -> list[nn.Module]:
+        convolution = nn.Conv2d(channels, out, 3, stride=2, padding=1, bias=self.bias)
+        return [convolution, *self.activation(out)]
+
+    def up(self, channels: int, out: int) -> list[nn.Module]:
+        shape = {"stride": 2, "padding": 1, "output_padding": 1}
+        convolution = nn.ConvTranspose2d(channels, out, 3, bias=self.bias, **shape)
+        return [convolution, *self.activation(out)]
+
+    def stem(self, channels: int, width: int) -> list[nn.Module]:
+        """To 4 * width channels at a quarter of the size."""
+        first = [*self.convolution(channels, width, 7), *self.activation(width)]
+        return [*first, *self.down(width, 2 * width), *self.down(2 * width, 4 * width)]
+
+    def pair(self, channels: int, out: int) -> list[nn.Module]:
+        """Two convolutions, the second without norm."""
+        first = [*self.convolution(channels, channels), *self.activation(channels)]
+        return [*first, nn.Dropout(0.5), *self.convolution(channels, out)]
+
+
+class AttentionBlock(nn.Module):
+    """Features of image and poses -> those of the image (B, C, h, w), of both (B, 2C, h, w)."""
+
+    def __init__(self, layers: Layers, channels: int, pose_channels: int):
+        super().__init__()
+        self.image = nn.Sequential(*layers.pair(channels, channels), layers.norm(channels))
+        self.pose = nn.Sequential(*layers.pair(pose_channels, channels))
+
+    def forward(self, image: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
+        s = self.pose(pose)
+        image = image + self.image(image) * torch.sigmoid(s)
+        return image, torch.cat([s, image], 1)
+
+
+class Generator(nn.Module):
+    """(I_a, K_a, K_b) -> I_b."""
+
+    def __init__(self, width: int, blocks: int, norm: str):
+        super().__init__()
+        layers, channels = Layers(norm), 4 * width
+        self.image = nn.Sequential(*layers.stem(3, width))
+        self.pose = nn.Sequential(*layers.stem(2 * JOINTS, width))
+        self.blocks = nn.ModuleList(
+            AttentionBlock(layers, channels, 2 * channels if i else channels) for i in range(blocks)
+        )
+        up = layers.up(channels, 2 * width) + layers.up(2 * width, width)
+        self.up = nn.Sequential(*up, ReflectionPad(3), nn.Conv2d(width, 3, 7))
+        self.apply(_initialise)
+
+    def forward(self, I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
+        poses = torch.cat([_heat_maps(K_a, I_a), _heat_maps(K_b, I_a)], 1)
+        image, pose = self.image(I_a), self.pose(poses)
+        for block in self.blocks:
+            image, pose = block(image, pose)
+        return torch.tanh(self.up(image).float())
+
+
+class Discriminator(nn.Module):
+    """(image, condition) -> logits of "real", (B, 4 * width, H / 4, W / 4) float32.
+
+    condition: an image, or the key points of a pose. There is no last convolution to one channel:
+    every value of every feature map is a logit, as in the authors' code.
+    """
+
+    def __init__(self, condition: int, width: int, norm: str):
+        super().__init__()
+        layers = Layers(norm)
+        self.stem = nn.Sequential(*layers.stem(3 + condition, width))
+        self.residuals = nn.ModuleList(
+            nn.Sequential(*layers.pair(4 * width, 4 * width), layers.norm(4 * width))
+            for _ in range(DISCRIMINATOR_BLOCKS)
+        )
+
+    def forward(self, image: Tensor, condition: Tensor) -> Tensor:
+        if condition.ndim == 3:
+            condition = _heat_maps(condition, image)
+        x = self.stem(torch.cat([image, condition], 1))
+        for residual in self.residuals:
+            x = x + residual(x)
+        return x.float()
+
+
+def _heat_maps(K: Tensor, image: Tensor) -> Tensor:
+    """With the authors' 6 px at 128 and at 256; less where the image is smaller."""
+    height, width = image.shape[-2:]
+    return heat_maps(K, height, width, sigma=HEAT_MAP_SIGMA * min(1, height / 128))
+
+
+def _initialise(layer: nn.Module) -> None:
+    """The generator's; the authors leave the discriminators at PyTorch's defaults."""
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(layer.weight, 0, 0.02)
+    elif isinstance(layer, nn.BatchNorm2d):
+        nn.init.normal_(layer.weight, 1, 0.02)
+
+
+class Pool(nn.Module):
+    """Earlier images of the generator with their conditions, for a discriminator.
+
+    Source: Shrivastava et al., CVPR 2017. Once the pool is full, half of the images that come
+    change places with one of it.
+    images: (size, 3, H, W), conditions: (size, ...), count: how many there are so far.
+    """
+
+    def __init__(self, size: int, image: tuple[int, ...], condition: tuple[int, ...]):
+        super().__init__()
+        self.register_buffer("images", torch.zeros(size, *image))
+        self.register_buffer("conditions", torch.zeros(size, *condition))
+        self.register_buffer("count", torch.zeros((), dtype=torch.long))
+
+    def exchange(self, image: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Images and conditions (B, ...), some of them replaced by earlier ones."""
+        size, count = len(self.images), int(self.count)
+        added = min(len(image), size - count)
+        self.images[count : count + added] = image[:added]
+        self.conditions[count : count + added] = condition[:added]
+        self.count += added
+        # drawn on the CPU, whose generator's state is in the checkpoints
+        places = added + (torch.rand(len(image) - added) < 0.5).nonzero()[:size, 0]
+        slots = torch.randperm(size)[: len(places)].to(image.device)
+        places = places.to(image.device)
+        return (
+            _swapped(image, places, self.images, slots),
+            _swapped(condition, places, self.conditions, slots),
+        )
+
+
+def _swapped(new: Tensor, places: Tensor, stored: Tensor, slots: Tensor) -> Tensor:
+    """A copy of `new` in which those at `places` come from `slots`, where theirs are put."""
+    mixed = new.clone()
+    mixed[places] = stored[slots]
+    stored[slots] = new[places]
+    return mixed
+
+
+def cross_entropy(logits: Tensor, real: bool) -> Tensor:
+    """Binary cross-entropy of sigmoid(logits) to 1 (real) or 0, over all values."""
+    return F.softplus(-logits if real else logits).mean()
+
+
+def least_squares(scores: Tensor, real: bool) -> Tensor:
+    """Squared error to 1 (real) or 0 (Mao et al., ICCV 2017), over all values."""
+    return (scores - float(real)).square().mean()
+
+
+ADVERSARIES = {"cross-entropy": cross_entropy, "least-squares": least_squares}
+TERMS = ("adversarial", "l1", "perceptual")
+
+
+class Adversarial:
+    """L_adv + L_1 + L_per; each step updates the generator, then both discriminators.
+
+    L_adv: the mean over both discriminators. L_per: of the features of VGG19; the default leaves it
+    out, as it needs weights of the user's.
+    """
+
+    def __init__(self, generator: nn.Module, settings: dict):
+        self.weights = {name: settings[f"{name}_weight"] for name in TERMS}
+        self.score = ADVERSARIES[settings["adversary"]]
+        self.generator = self.result = generator
+        width, norm = settings["width"], settings["norm"]
+        self.discriminators = {
+            "appearance": Discriminator(3, width, norm),
+            "shape": Discriminator(JOINTS, width, norm),
+        }
+        self.modules = nn.ModuleDict({"generator": generator} | self.discriminators)
+        self.optimizers = {
+            name: adam(module, settings["learning_rate"], ADVERSARIAL_BETA)
+            for name, module in self.modules.items()
+        }
+        size, image = settings["pool"], (3, *settings["size"])
+        self.modules["appearance_pool"] = Pool(size, image, image)
+        self.modules["shape_pool"] = Pool(size, image, (JOINTS, 2))
+        self.features = load_features(settings["features"])
+        if self.features is not None:
+            self.modules["features"] = self.features
+
+    def wrap(self, wrapper: Wrapper) -> None:
+        self.generator = wrapper(self.generator)
+        self.discriminators = {name: wrapper(D) for name, D in self.discriminators.items()}
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        I_hat = self.generator(batch.I_a, batch.K_a, batch.K_b)
+        conditions = {"appearance": batch.I_a, "shape": batch.K_b}
+        losses = {"adversarial": self._adversarial(I_hat, conditions)}
+        losses |= self._image(I_hat, batch.I_b)
+        total = sum(self.weights[name] * loss for name, loss in losses.items())
+        step(self.optimizers["generator"], total)
+        for name, condition in conditions.items():
+            losses[name] = self._discriminator(name, batch.I_b, I_hat.detach(), condition)
+            step(self.optimizers[name], losses[name])
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _adversarial(self, I_hat: Tensor, conditions: dict[str, Tensor]) -> Tensor:
+        """What both discriminators, frozen, say of the generated images."""
+        scores = []
+        for name, condition in conditions.items():
+            D = self.modules[name].requires_grad_(False)
+            scores.append(self.score(D(I_hat, condition), True))
+            D.requires_grad_(True)
+        return torch.stack(scores).mean()
+
+    def _image(self, I_hat: Tensor, I_b: Tensor) -> dict[str, Tensor]:
+        terms = {"l1": l1(I_hat, I_b)}
+        if self.features is not None:
+            V_hat, V_b = self.features(I_hat), self.features(I_b)
+            terms["perceptual"] = perceptual_loss(V_hat, V_b)
+        return terms
+
+    def _discriminator(self, name: str, real: Tensor, fake: Tensor, condition: Tensor) -> Tensor:
+        """The loss of one discriminator; real and generated images are batches of their own."""
+        fake, earlier = self.modules[f"{name}_pool"].exchange(fake, condition)
+        D = self.discriminators[name]
+        loss = (self.score(D(real, condition), True) + self.score(D(fake, earlier), False)) / 2
+        return self.weights["adversarial"] * loss
+
+
+def build_stage1(settings: dict) -> nn.Module:
+    """settings: width, blocks, norm and size [H, W].
+
+    Raises InputError for a size that does not divide by 4.
+    """
+    height, width = settings["size"]
+    if height % 4 or width % 4 or min(height, width) < 8:
+        raise InputError(
+            f"patn does not fit images of {height} x {width} pixels: it needs multiples of 4 from 8"
+            " on; set height and width of the data set"
+        )
+    return Generator(settings["width"], settings["blocks"], settings["norm"])
+
+
+def stage1_task(generator: nn.Module, settings: dict) -> Adversarial:
+    """Raises InputError where the weights of `features` cannot be had."""
+    return Adversarial(generator, settings)

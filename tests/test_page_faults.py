@@ -1,0 +1,287 @@
+"""What the page makes of what no page sends, and what its server gives away."""
+
+import json
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import requests
+from conftest import ROOT
+from PIL import Image
+
+from vdg import systems
+from vdg.errors import InputError
+from vdg.systems import vdg as system
+
+pytest.importorskip("gradio", reason="needs requirements-demo.txt")
+from vdg.inference import demo
+
+SIZE = [32, 16]
+SMALL = {"width": 4, "max_width": 8, "depth": 2, "size": [32, 16]}
+STAGE1, STAGE2 = (systems._defaults(system, stage) | SMALL for stage in ("stage1", "stage2"))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "small.safetensors"
+    generator = system.build_generator(system.build_stage1(STAGE1), STAGE2)
+    meta = {"system": "vdg", "stage1": STAGE1, "stage2": STAGE2, "size": SIZE}
+    systems.save(path, generator, meta)
+    return path
+
+
+@pytest.fixture(scope="module")
+def studio(model):
+    return demo.Studio({"small": model}, "cpu")
+
+
+@pytest.fixture(scope="module")
+def drawing(studio):
+    """Arguments with which `draw` and `resize` work: model, picture, source, target."""
+    image, source = studio.person(0, "small")
+    return "small", image, source, studio.pose("walk", 0, "small")
+
+
+def joints(*first, count=18):
+    """A skeleton editor's value, whose first joint is the one given."""
+    return {"size": SIZE, "joints": [list(first), *([[5, 5]] * (count - 1))]}
+
+
+EDITORS = {
+    "17 joints": joints(5, 5, count=17),
+    "19 joints": joints(5, 5, count=19),
+    "one number": joints(5),
+    "three numbers": joints(5, 5, 5),
+    "outside": joints(32, 5),
+    "far outside": joints(70_000, 5),
+    "huge": joints(10**400, 5),
+    "negative": joints(-2, -2),
+    "half missing": joints(-1, 5),
+    "NaN": joints(float("nan"), 5),
+    "infinite": joints(5, float("inf")),
+    "text": joints("a", 5),
+    "null": joints(None, 5),
+    "no joints": {"size": SIZE},
+    "no size": {"joints": [[5, 5]] * 18},
+    "joints of text": {"size": SIZE, "joints": "abc"},
+    "no object": "abc",
+    "nothing": None,
+    "huge frame": {"size": [40_000, 20_000], "joints": [[5, 5]] * 18},
+    "flat frame": {"size": [0, 0], "joints": [[-1, -1]] * 18},
+    "negative frame": {"size": [-32, -16], "joints": [[-1, -1]] * 18},
+    "frame of text": {"size": "ab", "joints": [[5, 5]] * 18},
+}
+every_editor = pytest.mark.parametrize("value", EDITORS.values(), ids=EDITORS)
+
+
+@every_editor
+def test_skeletons_that_no_editor_shows(studio, drawing, value):
+    name, image, source, target = drawing
+    for given in ((value, target), (source, value)):
+        with pytest.raises(InputError):
+            studio.draw(name, image, *given)
+    with pytest.raises(InputError):
+        studio.resize(name, image, value, target)
+
+
+def test_what_an_editor_shows_is_drawn(studio, drawing):
+    assert len(studio.draw(*drawing)) == 4
+    assert studio.resize(*drawing)[0]["size"] == SIZE
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda studio, given: studio.draw("small", None, *given),
+        lambda studio, given: studio.resize("small", None, *given),
+        lambda studio, given: studio.upload(None, "small"),
+    ],
+    ids=["draw", "resize", "upload"],
+)
+def test_no_picture(studio, drawing, call):
+    with pytest.raises(InputError, match="no picture yet: pick a person"):
+        call(studio, drawing[2:])
+
+
+@pytest.mark.parametrize("name", ["", "large", "/etc/passwd", None])
+def test_no_such_model(studio, drawing, name):
+    for call in (
+        lambda: studio.person(0, name),
+        lambda: studio.pose("walk", 0, name),
+        lambda: studio.draw(name, *drawing[1:]),
+        lambda: studio.resize(name, *drawing[1:]),
+    ):
+        with pytest.raises(InputError, match="there is no model"):
+            call()
+
+
+@pytest.mark.parametrize("index", [-1, 8, "a", None, [0, 1], 0.5])
+def test_no_such_person(studio, index):
+    with pytest.raises(InputError, match="there is no person"):
+        studio.person(index, "small")
+
+
+@pytest.mark.parametrize(
+    ("name", "azimuth"), [("jump", 0), ("walk", None), ("walk", "x"), ("walk", float("nan"))]
+)
+def test_no_such_pose(studio, name, azimuth):
+    with pytest.raises(InputError, match="pose"):
+        studio.pose(name, azimuth, "small")
+
+
+@pytest.mark.parametrize("size", [(3000, 2000), (1, 20_000), (1000, 500)])
+def test_uploads_are_shrunk(studio, tmp_path, size):
+    Image.new("RGB", size).save(tmp_path / "large.png")
+    image, value = studio.upload(str(tmp_path / "large.png"), "small")
+    assert max(image.size) <= 1024
+    assert max(image.size) == min(max(size), 1024)
+    assert np.array(value["joints"]).shape == (18, 2)
+
+
+def test_an_upload_of_too_many_pixels(studio, tmp_path):
+    Image.new("1", (13_000, 13_000)).save(tmp_path / "bomb.png")
+    assert (tmp_path / "bomb.png").stat().st_size < 100_000
+    with pytest.raises(InputError, match=r"bomb.png has more than 50 million pixels"):
+        studio.upload(str(tmp_path / "bomb.png"), "small")
+
+
+# --- over HTTP
+
+
+@pytest.fixture(scope="module")
+def server(model):
+    """The page as a user would serve it to a network: (address, what it said first)."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ("--host", "0.0.0.0", "--port", str(port), "--device", "cpu")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stages.demo", *arguments, "--model", str(model)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    told = []
+    while not told or f":{port}" not in told[-1] or "warning" in told[-1]:
+        told.append(process.stdout.readline())
+        assert told[-1], "".join(told)  # it ended
+    yield f"http://127.0.0.1:{port}", "".join(told)
+    process.terminate()
+    process.wait(30)
+
+
+def test_a_host_that_others_reach_is_warned_of(server):
+    assert "warning: whoever reaches 0.0.0.0:" in server[1]
+    assert "ssh -N -L" in server[1]
+
+
+FORBIDDEN = {
+    "a file of the system": "/gradio_api/file=/etc/passwd",
+    "of the folder it was started in": "/gradio_api/file=params.yaml",
+    "by its path": f"/gradio_api/file={ROOT / 'params.yaml'}",
+    "a model": "/gradio_api/file={model}",
+    "above the folder": "/gradio_api/file=../../../etc/passwd",
+    "as Gradio served them once": "/file=/etc/passwd",
+    "above the page's own files": "/static/../../../../../etc/passwd",
+    "above its scripts": "/assets/..%2f..%2f..%2f..%2fetc/passwd",
+    "another address": "/gradio_api/file=http://127.0.0.1:1/",
+    "a proxy": "/gradio_api/proxy=http://127.0.0.1:1/",
+    "who uses the page": "/monitoring",
+}
+
+
+@pytest.mark.parametrize("path", FORBIDDEN.values(), ids=FORBIDDEN)
+def test_nothing_of_the_machine_is_served(server, model, path):
+    # as it is: requests would take the dots out of a path
+    prepared = requests.Request("GET", server[0]).prepare()
+    prepared.url = server[0] + path.format(model=model)
+    answer = requests.Session().send(prepared, timeout=30)
+    assert answer.status_code in (400, 403, 404)
+    assert b"root:" not in answer.content
+    assert len(answer.content) < 500
+
+
+def call(address, name, *data):
+    """What one of the page's handlers answers a program: (event, data)."""
+    url = f"{address}/gradio_api/call/{name}"
+    event = requests.post(url, json={"data": data}, timeout=30).json()["event_id"]
+    lines = requests.get(f"{url}/{event}", timeout=30).text.splitlines()
+    return lines[0].removeprefix("event: "), json.loads(lines[1].removeprefix("data: "))
+
+
+def test_a_handler_answers(server, model):
+    event, (value,) = call(server[0], "pose", "walk", 0, str(model))
+    assert event == "complete"
+    assert value["size"] == SIZE
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", str(ROOT / "docs"), "../params.yaml", "http://127.0.0.1:1/a.png"]
+)
+def test_a_file_of_the_machine_is_no_upload(server, model, path):
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    event, told = call(server[0], "upload", file, str(model))
+    assert event == "error"
+    assert "root:" not in json.dumps(told)
+
+
+def converse(address, session, name, *data):
+    """What a handler answers in a session, which remembers who was picked: (success, output)."""
+    handlers = requests.get(f"{address}/config", timeout=30).json()["dependencies"]
+    (number,) = (handler["id"] for handler in handlers if handler["api_name"] == name)
+    body = {"data": data, "fn_index": number, "session_hash": session}
+    assert requests.post(f"{address}/gradio_api/queue/join", json=body, timeout=30).ok
+    told = requests.get(
+        f"{address}/gradio_api/queue/data",
+        params={"session_hash": session},
+        stream=True,
+        timeout=30,
+    )
+    for line in told.iter_lines():
+        message = json.loads(line.removeprefix(b"data: ") or "{}")
+        if message.get("msg") == "process_completed":
+            return message["success"], message["output"]
+    raise AssertionError("no answer")
+
+
+@pytest.fixture(scope="module")
+def session(server, model):
+    """A session in which a person was picked."""
+    success, output = converse(server[0], "test", "wrapped", str(model))
+    assert success
+    return output["data"][1]
+
+
+@every_editor
+def test_a_handler_answers_damage_with_a_message(server, model, session, value):
+    sendable = json.loads(json.dumps(value).replace("NaN", "null").replace("Infinity", "9e99"))
+    success, output = converse(
+        *(server[0], "test", "draw", str(model), None, session, sendable),
+    )
+    assert not success
+    assert output["error"]  # nothing to read where an exception is no message
+
+
+def test_a_handler_draws(server, model, session):
+    success, output = converse(server[0], "test", "draw", str(model), None, session, joints(9, 9))
+    assert success
+    assert output["data"][3].endswith("ms on cpu")
+
+
+def test_the_size_of_uploads_is_bounded(server):
+    url = f"{server[0]}/gradio_api/upload"
+    sent = requests.post(url, files={"files": ("a.png", bytes(21_000_000))}, timeout=60)
+    assert sent.status_code == 413
+    assert requests.post(url, files={"files": ("a.png", b"x")}, timeout=30).ok
+
+
+def test_an_upload_is_handed_out_as_a_file_alone(server):
+    """Never as a page of this address, whose scripts would be the uploader's."""
+    files = {"files": ("../../evil.html", b"<script>")}
+    (path,) = requests.post(f"{server[0]}/gradio_api/upload", files=files, timeout=30).json()
+    assert ".." not in path
+    answer = requests.get(f"{server[0]}/gradio_api/file={path}", timeout=30)
+    assert answer.headers["content-disposition"].startswith("attachment")
