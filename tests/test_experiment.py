@@ -1,4 +1,4 @@
-"""What a training stage does around its loop."""
+"""A training stage outside its loop."""
 
 import shutil
 import signal
@@ -13,7 +13,7 @@ from vdg.errors import InputError, StoppedError
 
 @pytest.fixture
 def scratch(monkeypatch, tmp_path):
-    """The folder of checkpoints that stage I takes with some settings and data."""
+    """The scratch folder of a stage I with given settings and data."""
 
     def find(config, data):
         found = []

@@ -1,4 +1,4 @@
-"""The model that ships, and how it was packed."""
+"""The exported pretrained model."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Losses on frozen features, and the weights files that they need."""
+"""Losses on frozen features, and their weights files."""
 
 import pytest
 import torch
@@ -85,7 +85,7 @@ def test_a_window_of_one_pixel_is_l1_summed_over_channels(uniform):
 
 
 def test_a_window_of_three_forgives_a_shift_by_one_pixel(uniform):
-    """Whatever is one pixel off is found, except where the frame ends."""
+    """A shift by one pixel costs nothing, except at the border."""
     wide = uniform(1, 4, 8, 8)
     V_hat, V_b = wide[..., 1:7, 1:7], wide[..., 2:8, 0:6]  # V_hat(y, x) is V_b(y - 1, x + 1)
     assert features.nearest_neighbour_loss(V_hat, V_b, window=1) > 1

@@ -1,4 +1,4 @@
-"""Files are whole or absent, and their bytes depend on their content alone."""
+"""Atomic file writes, whose bytes depend only on the content."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ META = {"names": ["x", "ÿ"], "size": [2, 3]}
 
 @pytest.fixture
 def old(tmp_path):
-    """A file that a failed write must leave as it is, alone in its folder."""
+    """A file, alone in its folder, that a failed write must leave unchanged."""
     path = tmp_path / "out" / "file.bin"
     path.parent.mkdir()
     path.write_bytes(b"old")
@@ -244,7 +244,7 @@ def test_outside_the_repository_and_among_checkpoints_files_wait_beside(
 
 @pytest.mark.parametrize("write", [write_file, write_folder])
 def test_a_repository_spread_over_two_mounts(repository, write, monkeypatch):
-    """A disk that is mounted twice has one number, and refuses to move files across."""
+    """A disk that is mounted twice has one device number but refuses renames across mounts."""
     target, replace = repository / "losses" / "a", os.replace
 
     def refuse(source, goal):

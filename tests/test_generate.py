@@ -1,4 +1,4 @@
-"""A picture of somebody's own, in another pose."""
+"""Generation from a user's image."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def person(tmp_path):
-    """A picture of another size than the model's, with its key points."""
+    """An image of another size than the model's, with its key points."""
     drawn = next(
         p for v in range(20) if (p := render(1, v, 64, 0)).keypoints[[2, 5, 8, 11]].min() >= 0
     )
@@ -236,7 +236,7 @@ def whole(person, shift=0):
 
 @pytest.fixture
 def finder(tmp_path, monkeypatch):
-    """A PoseFinder whose estimator finds what it is told."""
+    """A PoseFinder with a mocked estimator."""
 
     def make(people=()):
         found = np.array(people).reshape(-1, 18, 2)
@@ -345,7 +345,7 @@ needs_weights = pytest.mark.skipif(
 
 @pytest.fixture
 def photographs(tmp_path):
-    """JPEGs of two rendered people, 256 pixels high, each standing in a larger picture."""
+    """JPEGs of two rendered people, 256 pixels high, each placed in a larger image."""
     drawn = {"photo": render(4, 0, 256, 0), "other": render(3, 0, 256, 0)}
     for name, person in drawn.items():
         scene = np.full((400, 400, 3), 120, np.uint8)

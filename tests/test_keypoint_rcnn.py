@@ -1,4 +1,4 @@
-"""Keypoint R-CNN, with a stand-in for its network."""
+"""Keypoint R-CNN with a mocked network."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_missing(hidden):
 
 
 def detection(scores, x=3.0, y=5.0, joint_score=9.0):
-    """One dict of the network's form; person i has all joints at (x + i, y)."""
+    """One output dict of the network; person i has all joints at (x + i, y)."""
     keypoints = torch.tensor([[[x + i, y, 1.0]] * 17 for i in range(len(scores))])
     return {
         "scores": torch.tensor(scores),

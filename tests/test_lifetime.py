@@ -1,4 +1,4 @@
-"""Who trains in a scratch folder, and what ends when DVC does."""
+"""The lock of a scratch folder, and the end of a training whose DVC is killed."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ LAUNCHER = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:
 
 
 def start(scratch, *launcher, **variables):
-    """A process that has come to step 47: (process, the id of the one that trains)."""
+    """A process that has reached step 47: (process, id of the training process)."""
     paths = os.pathsep.join([str(ROOT / "src"), str(ROOT), str(Path(__file__).parent)])
     process = subprocess.Popen(
         [sys.executable, *launcher, "-c", CHILD, str(scratch)],
@@ -109,7 +109,7 @@ SHELL = LAUNCHER.replace("[", "['sh', '-c', '\"$@\"; exit', 'sh', ", 1)
 
 
 def abandon(scratch, launcher, **variables):
-    """Kill what started a training; returns what the training says before it ends."""
+    """Kill the parent of a training; returns the training's last output."""
     process, number = start(scratch, "-c", launcher, **variables)
     training = psutil.Process(number)
     process.kill()

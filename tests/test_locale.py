@@ -1,4 +1,4 @@
-"""Machines that are set up otherwise: another locale, an interrupted start, a stale environment."""
+"""Unusual environments: another locale, an interrupted start, a stale virtual environment."""
 
 import os
 import shutil

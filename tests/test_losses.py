@@ -1,4 +1,4 @@
-"""Each loss against values computed another way."""
+"""Each loss against an independent reference."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Judges of the pose."""
+"""Pose metrics."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_iou_by_hand():
 
 @pytest.fixture
 def target():
-    """One person whose joints span 40 rows and 10 columns: correct means within 4 pixels."""
+    """One person whose joints span 40 rows and 10 columns: the PCK threshold is 4 pixels."""
     joints = torch.full((1, 18, 2), -1)
     joints[0, :4] = torch.tensor([[0, 10], [20, 20], [40, 12], [10, 15]])
     return joints

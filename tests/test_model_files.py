@@ -1,4 +1,4 @@
-"""Model files that were damaged, or made by hand."""
+"""Damaged and handmade model files."""
 
 import numpy as np
 import pytest

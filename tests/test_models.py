@@ -1,4 +1,4 @@
-"""The networks as a whole, and the files that hold them; nothing here knows a layer."""
+"""The networks as black boxes, and their model files."""
 
 import shutil
 
@@ -36,7 +36,7 @@ def whole(shape=STAGE1, seed=0):
 
 
 def shaken(network):
-    """The same network away from its initialisation, where some layers may start at zero."""
+    """The same network with perturbed weights, because some layers are initialised to zero."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -77,7 +77,7 @@ def test_predictions_are_images(build, shape, batch):
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 6])
 @pytest.mark.parametrize("levels", [1, 4, 5])
 def test_a_size_that_fits_runs_and_another_is_refused(depth, levels, batch):
-    """Without its memory, before any work, or for real: the same settings are refused."""
+    """The check refuses settings that do not fit the size; settings that fit build and run."""
     small, adversary = SIZE | {"depth": depth}, ADVERSARY | {"discriminator_levels": levels}
     fits = depth <= 3 and levels <= 4
     stage2 = STAGE2 | small | adversary

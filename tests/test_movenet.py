@@ -1,4 +1,4 @@
-"""MoveNet: the network, its weights, and the key points it gives."""
+"""MoveNet: the network, its weights and its key points."""
 
 import json
 
@@ -112,7 +112,7 @@ def test_each_image_of_a_batch_is_decoded_by_itself():
 
 @pytest.mark.parametrize("size", [(128, 64), (64, 128), (256, 256), (900, 700), (37, 91), (40, 2)])
 def test_letter_box_and_back(size):
-    """A bright spot is found again where it was, by way of the square."""
+    """A bright spot keeps its position through the letter-box."""
     height, width = size
     spot = np.array([height // 4, width // 2])
     side = max(1, max(size) // 64)
@@ -148,7 +148,7 @@ def test_unsure_joints_are_missing_and_others_stay_in_the_image():
 
 @pytest.mark.parametrize(("turned", "missing"), [(False, []), (True, [0, 14, 15])])
 def test_no_face_is_seen_from_behind(turned, missing):
-    """Who looks away has the right shoulder on the picture's right."""
+    """A person who looks away has the right shoulder on the right of the image."""
     joints = np.stack([np.arange(18) + 20, np.full(18, 30)], 1)
     joints[[2, 8], 1], joints[[5, 11], 1] = (50, 10) if turned else (10, 50)
     found = movenet_joints.without_invented_faces(joints[None])[0]
@@ -240,7 +240,7 @@ def test_nobody(image):
 
 
 def tensorflow(name: str, value: np.ndarray) -> np.ndarray:
-    """A parameter of ours as TensorFlow lays it out."""
+    """One of our parameters in TensorFlow's memory layout."""
     if value.ndim == 1:
         return value
     return np.moveaxis(value, (0, 1), (2, 3) if ".depthwise" in name else (3, 2))
@@ -248,7 +248,7 @@ def tensorflow(name: str, value: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """A network with random weights, and files in the published form that hold them."""
+    """A network with random weights, and files of these weights in the published format."""
     torch.manual_seed(0)
     network = MoveNet().half()
     state = {name: value.numpy() for name, value in network.state_dict().items()}

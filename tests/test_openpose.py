@@ -1,4 +1,4 @@
-"""Key points as OpenPose writes them, and what is not that."""
+"""OpenPose's JSON files, valid and invalid."""
 
 import json
 
@@ -14,7 +14,7 @@ JOINTS = np.column_stack([np.arange(18) * 3.0, np.arange(18) * 5.0, np.full(18, 
 
 
 def text(changes=()):
-    """A JSON of one person, some of whose 54 numbers are others: {index: value}."""
+    """A JSON of one person with changes of its 54 numbers: {index: value}."""
     numbers = JOINTS.ravel().tolist()
     for index, value in dict(changes).items():
         numbers[index] = value

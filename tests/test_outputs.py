@@ -1,4 +1,4 @@
-"""What `stages.generate` and `stages.export_model` replace, and what they leave alone."""
+"""Files that `stages.generate` and `stages.export_model` overwrite or keep."""
 
 import os
 import sys
@@ -29,7 +29,7 @@ def model(tmp_path_factory):
 
 
 def run(main, monkeypatch, *arguments):
-    """The exit status of a command, 0 or 2, or what it says before it ends with 1."""
+    """The exit status of a command, 0 or 2, or its error message if the status is 1."""
     monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
     try:
         cli.run(main)
@@ -40,7 +40,7 @@ def run(main, monkeypatch, *arguments):
 
 @pytest.fixture
 def draw(model, tmp_path, monkeypatch):
-    """Generate from a rendered person in the folder it is run in: draw(output, *arguments)."""
+    """Generate from a rendered person in the current folder: draw(output, *arguments)."""
     monkeypatch.chdir(tmp_path)
     person = next(
         p for v in range(20) if (p := render(1, v, 64, 0)).keypoints[[2, 5, 8, 11]].min() >= 0
@@ -149,7 +149,7 @@ def test_a_source_that_is_not_there(draw):
 
 @pytest.fixture
 def export(model, tmp_path, monkeypatch):
-    """Pack that model in a repository whose evaluation is made up: export(output, error)."""
+    """Export that model in a repository with a mocked evaluation: export(output, error)."""
     monkeypatch.chdir(tmp_path)
     trained = Path("models/drawn/full-0/model.safetensors")
     write_arrays(trained, *read_arrays(model))

@@ -1,4 +1,4 @@
-"""What is imported is declared, and what is declared is locked."""
+"""Imported packages are declared, and declared packages are locked."""
 
 import ast
 import re
@@ -27,7 +27,7 @@ def read(name: str) -> dict[str, Requirement]:
 
 
 def imported() -> set[str]:
-    """Top-level names of other people's packages that the library imports, anywhere in a file."""
+    """Top-level names of third-party packages that the library imports, anywhere in a file."""
     names = set()
     for file in (ROOT / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):

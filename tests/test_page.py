@@ -120,7 +120,7 @@ def test_a_validation_report_says_so_in_title_and_banner(scored):
 
 
 def test_layout_finds_each_image_in_the_grid(scored):
-    """Samples are plain images whose colour tells the pair, so the grid can be read back."""
+    """Samples are plain images whose colour encodes the pair, so the grid can be decoded."""
     folder = write(scored)
     wipe = next(
         attributes

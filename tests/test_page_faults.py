@@ -1,4 +1,4 @@
-"""What the page makes of what no page sends, and what its server gives away."""
+"""Invalid requests to the demo page, and the information that its server exposes."""
 
 import json
 import socket
@@ -152,7 +152,7 @@ def test_an_upload_of_too_many_pixels(studio, tmp_path):
 
 @pytest.fixture(scope="module")
 def server(model):
-    """The page as a user would serve it to a network: (address, what it said first)."""
+    """The page served to a network by its command: (address, first output)."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -205,7 +205,7 @@ def test_nothing_of_the_machine_is_served(server, model, path):
 
 
 def call(address, name, *data):
-    """What one of the page's handlers answers a program: (event, data)."""
+    """Response of one of the page's handlers to a client: (event, data)."""
     url = f"{address}/gradio_api/call/{name}"
     event = requests.post(url, json={"data": data}, timeout=30).json()["event_id"]
     lines = requests.get(f"{url}/{event}", timeout=30).text.splitlines()
@@ -229,7 +229,7 @@ def test_a_file_of_the_machine_is_no_upload(server, model, path):
 
 
 def converse(address, session, name, *data):
-    """What a handler answers in a session, which remembers who was picked: (success, output)."""
+    """Response of a handler in a session, which stores the selected person: (success, output)."""
     handlers = requests.get(f"{address}/config", timeout=30).json()["dependencies"]
     (number,) = (handler["id"] for handler in handlers if handler["api_name"] == name)
     body = {"data": data, "fn_index": number, "session_hash": session}
@@ -249,7 +249,7 @@ def converse(address, session, name, *data):
 
 @pytest.fixture(scope="module")
 def session(server, model):
-    """A session in which a person was picked."""
+    """A session with a selected person."""
     success, output = converse(server[0], "test", "wrapped", str(model))
     assert success
     return output["data"][1]
@@ -279,7 +279,7 @@ def test_the_size_of_uploads_is_bounded(server):
 
 
 def test_an_upload_is_handed_out_as_a_file_alone(server):
-    """Never as a page of this address, whose scripts would be the uploader's."""
+    """An upload is never served as HTML, whose scripts would run at this address."""
     files = {"files": ("../../evil.html", b"<script>")}
     (path,) = requests.post(f"{server[0]}/gradio_api/upload", files=files, timeout=30).json()
     assert ".." not in path

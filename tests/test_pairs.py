@@ -1,4 +1,4 @@
-"""The filter, the pairs, the published list and the order of training."""
+"""The image filter, the pairs, the published test list and the sampling order of training."""
 
 import itertools
 

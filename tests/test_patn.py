@@ -213,7 +213,7 @@ def test_a_model_file_is_enough_to_build_it_again(batch, tmp_path):
 
 
 def numbered(start, count):
-    """Images and conditions that say which they are."""
+    """Images and conditions whose values encode their index."""
     number = torch.arange(start, start + count).float()
     return number[:, None, None, None].expand(-1, 3, 2, 2), number[:, None, None].expand(-1, 18, 2)
 

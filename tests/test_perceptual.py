@@ -1,4 +1,4 @@
-"""LPIPS is the user's own package: with it a column, without it a clear error."""
+"""LPIPS needs the user's own package: a metric with it, a clear error without it."""
 
 import sys
 import types
@@ -12,7 +12,7 @@ from vdg.metrics import perceptual
 
 
 class Distance(nn.Module):
-    """Stands in for lpips.LPIPS: the same call, mean absolute difference."""
+    """Mock of lpips.LPIPS with the same interface: mean absolute difference."""
 
     def __init__(self, net, verbose):
         super().__init__()

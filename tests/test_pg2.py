@@ -1,4 +1,4 @@
-"""PG2: the poses and masks it renders, its layers against the published ones, its objectives."""
+"""PG2: pose maps and masks, layers against the published ones, objectives."""
 
 import copy
 

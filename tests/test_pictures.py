@@ -1,4 +1,4 @@
-"""Pictures as they come: of any depth, turned, huge, damaged, in formats that are not read."""
+"""Decoding of arbitrary image files: any bit depth, rotated, huge, damaged, unsupported."""
 
 import contextlib
 import io
@@ -32,7 +32,7 @@ def png_chunk(name, data):
 
 
 def png(height, width, *chunks):
-    """A PNG whose header claims a size, with chunks of its own and hardly any pixels."""
+    """A PNG with a given size in its header, given chunks and almost no pixel data."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
@@ -124,7 +124,7 @@ def test_what_is_no_file(tmp_path, path, monkeypatch):
 
 
 def damaged(seed):
-    """Strategy: the bytes of a file, some of them others, cut off or with something after it."""
+    """Strategy: the bytes of a file with some bytes changed, truncated or with trailing data."""
     place, byte = st.integers(0, len(seed) - 1), st.integers(0, 255)
 
     def damage(bytes_, end, more):

@@ -1,4 +1,4 @@
-"""The real DVC command line on a micro configuration, in throw-away repositories."""
+"""The real DVC command line on a micro configuration, in temporary repositories."""
 
 import os
 import re
@@ -82,7 +82,7 @@ def stages_run(output):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A repository in which the micro pipeline has run; tests must leave it as they found it."""
+    """A repository in which the micro pipeline has run; tests must not change it."""
     folder = make_repository(tmp_path_factory.mktemp("finished"))
     result = dvc(folder, "repro")
     commit(folder)

@@ -185,7 +185,7 @@ DISC = np.argwhere(disc((4, 4), 4.01, (9, 9))) - 4  # offsets within a radius of
 
 
 def pg2_mask(keypoints):
-    """PG2's form: discs of radius 4 along each segment, closed; lone joints get nothing."""
+    """PG2's mask: discs of radius 4 along each segment, closed; isolated joints get no disc."""
     mask = np.zeros((136, 72), bool)  # with a margin of 4 px for discs that leave the frame
     for a, b in MASK_PAIRS:
         start, end = keypoints[a], keypoints[b]

@@ -1,4 +1,4 @@
-"""From an archive to packed files, and from those to the pairs and masks of each split."""
+"""Packing of an archive, and preparation of the pairs and masks of each split."""
 
 import itertools
 import shutil
@@ -42,20 +42,20 @@ def fetched(tmp_path_factory):
 
 @pytest.fixture
 def folder(fetched, tmp_path):
-    """A copy of that folder, to damage."""
+    """A copy of that folder that a test may damage."""
     return shutil.copytree(fetched, tmp_path / "download")
 
 
 @pytest.fixture
 def archive(fetched):
-    """Its archive and annotations, as a user would have them of Market-1501."""
+    """Its archive and annotations, in the form in which a user has those of Market-1501."""
     parts = ("train", "test")
     listed = {part: str(fetched / f"annotation-{part}.csv") for part in parts}
     return {"archive": str(fetched / "synthetic.zip"), "annotations": listed}
 
 
 def rewrite(folder, part, change):
-    """Pass the key points of a part through `change`, a function of the dict."""
+    """Apply `change`, a function of the dict, to the key points of a split."""
     path = folder / f"annotation-{part}.csv"
     poses = read_keypoints(path)
     change(poses)

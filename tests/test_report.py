@@ -1,4 +1,4 @@
-"""The report, from scores that are known."""
+"""The report of known scores."""
 
 import copy
 import json
@@ -645,7 +645,7 @@ def mutations(value, path=()):
 
 @pytest.mark.parametrize("file", ["configs/report.json", "scores/data/full-0/scores.json"])
 def test_no_change_of_a_json_file_is_a_crash(make, file):
-    """Whatever one value of it becomes, it is either accepted or refused in one line."""
+    """A file with one changed value is either accepted or refused in one line."""
     scored = make([row("full", paper="VDG")], published="market1501")
     whole = json.loads((scored.root / file).read_text())
     refused = []

@@ -1,4 +1,4 @@
-"""SIGKILL at any moment, then the same command: the same bytes as if nothing had happened."""
+"""SIGKILL at any moment, then the same command: the same bytes as an uninterrupted run."""
 
 import json
 import subprocess
@@ -89,7 +89,7 @@ print(killed)
 
 @pytest.fixture(scope="module")
 def configs(tmp_path_factory):
-    """The default configuration of both stages, made small."""
+    """The default configuration of both stages, scaled down."""
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     for stage in STAGES:
         raw["network"]["vdg"][stage]["synthetic"] |= SMALL
@@ -104,7 +104,7 @@ def configs(tmp_path_factory):
 
 
 def train(stage, configs, data, folder):
-    """Train in a child process, once whole and once killed; returns how often, and its log."""
+    """Train in a child process, uninterrupted and with kills; returns the kill count and log."""
     done = subprocess.run(
         [sys.executable, "-c", CHILD, stage, json.dumps(configs[stage]), data, folder],
         cwd=ROOT / "src",
@@ -117,7 +117,7 @@ def train(stage, configs, data, folder):
 
 
 def test_twenty_kills_change_no_byte(configs, drawn_data, tmp_path):
-    """Ten in each stage, at random moments and, every third, inside the writing of a file."""
+    """Ten kills per stage, at random moments; every third during a file write."""
     kills = 0
     for stage in STAGES:
         count, log = train(stage, configs, drawn_data, tmp_path)

@@ -1,4 +1,4 @@
-"""python -m stages.score, on folders that somebody else made."""
+"""python -m stages.score on folders of other systems."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ NAMES = [f"{i:04d}_c1s1_{i:06d}_00" for i in range(12)]
 
 
 class Done(NamedTuple):
-    """What a command line gives, without the seconds that a new process spends on imports."""
+    """Result of a command that ran in this process, which saves a new process's imports."""
 
     returncode: int
     stdout: str

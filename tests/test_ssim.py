@@ -34,7 +34,7 @@ def assert_agrees(x, y, window, data_range=255):
 
 
 def hard_pairs(height, width):
-    """Pairs that are random, alike, flat, saturated, and flat beside a step: (9, 3, H, W)."""
+    """Random, similar, flat and saturated pairs, and flat beside a step: (9, 3, H, W)."""
     random = np.random.default_rng(0)
     noise, other = random.integers(0, 256, (2, 3, height, width))
     step = np.zeros_like(noise)

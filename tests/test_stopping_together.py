@@ -1,4 +1,4 @@
-"""Two processes that are stopped between two rows of their losses go on to the same bytes."""
+"""Two processes that are stopped between two rows of losses resume to the same bytes."""
 
 import os
 import subprocess

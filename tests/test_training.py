@@ -1,4 +1,4 @@
-"""The training loop, on a task that is no VDG: interruptions, checkpoints, schedule, records."""
+"""The training loop on a toy task: interruptions, checkpoints, schedule, records."""
 
 import os
 import pickle
@@ -23,7 +23,7 @@ SETTINGS = {"steps": STEPS, "log_every": 5, "checkpoint_every": 20}
 
 
 class Toy:
-    """Learn to halve numbers, with dropout, so that the state of the generator matters, too."""
+    """Learn to halve numbers, with dropout, so that the random state matters too."""
 
     def __init__(self):
         torch.manual_seed(0)
@@ -54,7 +54,7 @@ def batch_at(step):
 
 
 def signalled_at(last, *signals):
-    """Batches that send this process signals while the step `last` is under way."""
+    """Batches that send signals to this process during the step `last`."""
 
     def batch(step):
         if step == last:
@@ -72,19 +72,19 @@ def run(scratch, batches=batch_at, **settings):
 
 
 def same(one, other):
-    """Whether two runs ended in the same state and gave the same record, to the bit."""
+    """Whether two runs have bit-identical final states and records."""
     pairs = zip(one[0].state(), other[0].state(), strict=True)
     return one[1] == other[1] and all(torch.equal(a, b) for a, b in pairs)
 
 
 def names(scratch):
-    """What there is beside the lock."""
+    """Files beside the lock."""
     return sorted(path.name for path in scratch.iterdir() if path.name[0] != ".")
 
 
 @pytest.fixture
 def whole(tmp_path):
-    """A run that nothing interrupted."""
+    """An uninterrupted run."""
     task, rows = run(tmp_path / "whole")
     task.final = task.state()
     task.state = lambda: task.final  # later runs move the generator on
@@ -251,7 +251,7 @@ def test_a_loss_that_is_not_finite(tmp_path, value, step, row, last):
 
 @pytest.mark.parametrize(("step", "found", "last"), [(39, 40, "20.pt"), (63, 64, "60.pt")])
 def test_a_gradient_that_is_not_finite(tmp_path, step, found, last):
-    """The loss of its own step is finite, and the next step may come after a checkpoint."""
+    """The loss of the same step is finite, and a checkpoint may precede the next step."""
 
     class Exploding(Toy):
         def update(self, batch):
@@ -280,7 +280,7 @@ def test_learning_rate_factor():
 
 
 class Counter(Toy):
-    """Losses that are known: the batch is the number of the step."""
+    """Known losses: the batch is the number of the step."""
 
     def update(self, step):
         return {"step_loss": torch.tensor(float(step)), "one": torch.tensor(1.0)}

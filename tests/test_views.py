@@ -1,4 +1,4 @@
-"""Front, side and back, of poses whose direction is known."""
+"""Front, side and back views of poses with known direction."""
 
 import numpy as np
 import pytest

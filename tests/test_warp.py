@@ -1,4 +1,4 @@
-"""The part warp: known motions of a whole body, missing joints, poses that are none."""
+"""The body-part warp: known motions of a whole body, missing joints, degenerate poses."""
 
 import math
 
@@ -31,7 +31,7 @@ MIDDLE = torch.tensor([(HEIGHT - 1) / 2, (WIDTH - 1) / 2])
 
 @pytest.fixture
 def standing():
-    """Key points (1, 18, 2), (y, x); not whole numbers, so that motions of them are exact."""
+    """Key points (1, 18, 2), (y, x); not rounded, so that their motions are exact."""
     x, y = torch.tensor([STANDING[joint] for joint in range(18)], dtype=torch.float32).T
     return (torch.stack([y, x], -1) + MIDDLE)[None]
 

@@ -55,7 +55,7 @@ def train(
         module.train().to(device, memory_format=torch.channels_last)
         if compiled:
             module.compile()
-    if compiled:  # the compiler ignores the deterministic debug mode and reads only this flag
+    if compiled:  # only this call also sets the compiler's deterministic mode
         torch.use_deterministic_algorithms(
             torch.are_deterministic_algorithms_enabled(), warn_only=True
         )
