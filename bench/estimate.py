@@ -146,8 +146,8 @@ def trainings(params: config.Params, dataset: str, network: str, variant: str) -
     first = runs[f"{dataset}/stage1-{network}.json"]
     second = runs[f"{dataset}/stage2-{variant}.json"]
     task, meta = stage1_task(first)
-    yield "stage I", task, first["stage1"]
-    yield "stage II", stage2_task(second, task.result, meta)[0], second["stage2"]
+    yield "stage I", task, first["settings"]
+    yield "stage II", stage2_task(second, task.result, meta)[0], second["settings"]
 
 
 def fixed(task) -> float:
