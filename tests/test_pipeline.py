@@ -130,7 +130,7 @@ def test_nothing_is_left_for_git(finished):
     folder, _ = finished
     tracked = run(folder, "git", "ls-files").stdout.split()
     assert not [name for name in tracked if name.startswith(("data/", "models/", "scores/"))]
-    assert not (folder / ".scratch").exists() or not any((folder / ".scratch").iterdir())
+    assert not [path for path in (folder / ".scratch").rglob("*") if path.is_file()]
 
 
 def test_second_repro_runs_nothing(finished):

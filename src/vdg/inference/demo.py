@@ -19,7 +19,7 @@ from vdg.drawing import COLOURS, enlarge
 from vdg.errors import InputError
 from vdg.inference.keypoints import doubts
 from vdg.inference.transfer import PoseTransfer, letter_box, named_pose, open_picture, require_torso
-from vdg.pose import SKELETON, TORSO
+from vdg.pose import SKELETON, TORSO, has_torso
 from vdg.runtime import select_device
 
 SHOWN_HEIGHT = 384  # pixels; height of the images on the page
@@ -221,7 +221,7 @@ class Studio:
     def _estimated(self, image: Image.Image, model: str) -> np.ndarray | None:
         """Joints (18, 2) of the most confident person, preferably one with a complete torso."""
         people = estimators.people(image, self.model(model).device)
-        whole = [joints for joints in people if (joints[list(TORSO)] >= 0).all()]
+        whole = [joints for joints in people if has_torso(joints)]
         if not len(people):
             gr.Warning("No person was found in the picture: drag the joints onto it")
             return None
@@ -276,7 +276,7 @@ def _bundled(identity: int) -> tuple[Image.Image, np.ndarray]:
     """Image and key points of the first view of a rendered person with a complete torso."""
     for view in range(50):
         picture = render(identity, view, RENDERED, 0)
-        if (picture.keypoints[list(TORSO)] >= 0).all():
+        if has_torso(picture.keypoints):
             return Image.fromarray(picture.image), picture.keypoints
     raise InputError(f"no view of identity {identity} shows the whole torso")
 

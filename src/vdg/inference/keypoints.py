@@ -23,7 +23,7 @@ from vdg.inference.transfer import (
     read_openpose,
     require_torso,
 )
-from vdg.pose import TORSO
+from vdg.pose import TORSO, has_torso
 
 ENLARGED = 2  # maximum upscaling factor of a source; beyond it, the result looks blurred
 SMALL = 0.5  # minimum height of a person, as a fraction of the model's image height
@@ -101,7 +101,7 @@ class PoseFinder:
             raise InputError(f"{text}: no person was found in it")
         chosen = 0 if person is None and len(people) == 1 else person
         clear = chosen is not None and chosen < len(people)
-        if clear and (people[chosen][list(TORSO)] >= 0).all():
+        if clear and has_torso(people[chosen]):
             return people[chosen]
         shown = ""
         if picture is not None:

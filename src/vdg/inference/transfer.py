@@ -16,7 +16,7 @@ from vdg.data.batches import from_uint8, to_uint8
 from vdg.data.decoding import open_file, opened, upright
 from vdg.data.synthetic.render import NAMED_POSES, named_keypoints
 from vdg.errors import InputError
-from vdg.pose import TORSO
+from vdg.pose import has_torso
 from vdg.runtime import select_device
 
 PRETRAINED = Path("pretrained/market1501-holdout-full.safetensors")
@@ -139,7 +139,7 @@ def csv_row(path: Path, name: str) -> np.ndarray:
 
 def require_torso(keypoints: np.ndarray, what: str) -> None:
     """Raise InputError if a hip or a shoulder is missing, as never in the training data."""
-    if not (keypoints[list(TORSO)] >= 0).all():
+    if not has_torso(keypoints):
         found = int((keypoints >= 0).all(-1).sum())
         raise InputError(
             f"{what}: {found} of 18 joints, and both shoulders and hips are needed: use a picture "
