@@ -257,6 +257,7 @@ def test_a_repository_spread_over_two_mounts(repository, write, monkeypatch):
 
     monkeypatch.setattr(os, "replace", refuse)
     monkeypatch.setattr(os, "rename", rename)
+    (target.parent / ".a.moving").mkdir()  # of a process that was killed
     for _ in range(2):
         write(target, lambda: None)
         assert os.listdir(target.parent) == ["a"]

@@ -127,15 +127,19 @@ def _move(source, target) -> None:
         if error.errno != errno.EXDEV:
             raise
         beside = Path(target).with_name(f".{Path(target).name}.moving")
-        shutil.move(source, beside)
-        os.replace(beside, target)
+        _remove(beside)
+        try:
+            shutil.move(source, beside)
+            os.replace(beside, target)
+        finally:
+            _remove(beside)
 
 
-def _remove(*folders: Path) -> None:
-    for folder in folders:
-        if folder.is_symlink():
-            folder.unlink()
-        shutil.rmtree(folder, ignore_errors=True)
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _flush(path) -> None:
