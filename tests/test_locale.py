@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -22,6 +23,8 @@ def stage(*arguments, **variables):
         cwd=ROOT,
         env=os.environ | variables,
         capture_output=True,
+        # a shell starts background jobs with Ctrl-C ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
