@@ -49,7 +49,8 @@ def train(
 
     Returns one row per `log_every` steps: `step`, the mean of each loss since the last row and,
     at most `watches` times and in the last row, the metrics of `watch`.
-    Raises InputError when a loss or a weight is not finite, StoppedError after SIGINT or SIGTERM.
+    Raises InputError when a loss or a weight is not finite, StoppedError after SIGINT or SIGTERM
+    and when the DVC that started this process is gone.
     """
     for module in task.modules.values():
         module.train().to(device, memory_format=torch.channels_last)
