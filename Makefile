@@ -32,6 +32,7 @@ lock: setup  ## resolve requirements.txt and requirements-demo.txt into their .l
 repro: setup  ## run the whole pipeline and print the results table
 	@git rev-parse --verify --quiet HEAD >/dev/null || { \
 	  echo 'error: DVC needs a git repository with a commit: clone the project, or run git init, git add -A, git commit' >&2; exit 1; }
+	@PYTHONPATH=src python -c 'from vdg import cli, config; cli.run(lambda: config.load("params.yaml"))'
 	dvc repro
 	@python -m stages.ablation_table --show
 

@@ -316,6 +316,21 @@ def test_bad_parameter_stops_before_any_work(repository):
     assert (repository / "reports/results.md").read_bytes() == before
 
 
+def test_make_repro_explains_what_dvc_would_not(tmp_path):
+    """DVC reads the lists of params.yaml before any stage does, and its own error is a riddle."""
+    folder = make_repository(tmp_path)
+    shutil.copy(ROOT / "Makefile", folder)
+    (folder / "requirements.lock").write_text("")
+    (folder / ".venv").mkdir()
+    (folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    (folder / ".venv/installed").write_text("")
+    set_params(folder, {"datasets": "synthetic"})
+    result = run(folder, "make", "repro", check=False)
+    assert result.returncode != 0
+    assert "error: params.yaml: datasets = 'synthetic': should be a valid list" in result.stderr
+    assert stages_run(result.stdout) == []
+
+
 def test_missing_archive_says_where_to_get_it(repository):
     set_params(repository, {"datasets": ["market1501"]})
     result = dvc(repository, "repro", check=False)
