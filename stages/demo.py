@@ -61,7 +61,9 @@ def serve(args: argparse.Namespace) -> None:
             footer_links=[],
         )
     except OSError as error:
-        raise InputError(f"port {args.port} of {args.host} cannot be had: try --port") from error
+        raise InputError(
+            f"cannot bind to {args.host}:{args.port}; choose another with --port"
+        ) from error
 
 
 if __name__ == "__main__":
