@@ -40,7 +40,7 @@ repro: setup  ## run the whole pipeline and print the results table
 test: setup  ## run the test suite
 	python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-bench: setup  ## run every benchmark of bench/: half an hour on two idle cores
+bench: setup  ## run every benchmark of bench/
 	@for file in bench/[a-z]*.py; do \
 	  name=bench.$$(basename $$file .py); echo "== $$name"; python -m $$name || exit 1; done
 
