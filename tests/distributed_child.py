@@ -22,6 +22,7 @@ SHAPE |= {
     "alpha": 0.85,
     "mask_weight": 1.0,
     "lambda": 10,
+    "feature_matching": 1.0,
     "ema_decay": 0.5,
     "size": [32, 16],
 }
