@@ -29,14 +29,14 @@ SHOWN = 10  # pairs in the qualitative grid, evenly spaced in the test list
 class EvalPairs:
     """The evaluation pairs: positions, source and target images, target masks."""
 
-    def __init__(self, data: Path, config: dict, device: torch.device):
+    def __init__(self, data: PairData, config: dict):
         split, count = config["split"], config["pairs"]
-        self.data: PairData = load_pairs(data, split, device)
-        drawn = draw_pairs(self.data.pairs.numpy(), count)
+        self.data = data
+        drawn = draw_pairs(data.pairs.numpy(), count)
         self.positions = torch.as_tensor(drawn)
         if len(drawn) < 10:
             raise InputError(
-                f"{data} has {len(drawn)} {split} pairs, fewer than the ten splits of IS need"
+                f"the data set has {len(drawn)} {split} pairs, fewer than the ten splits of IS need"
             )
         if len(drawn) < count:
             print(f"the data set has {len(drawn)} {split} pairs, fewer than the {count} configured")
@@ -90,9 +90,9 @@ def references(config: dict, data: Path, output: Path) -> None:
     the features and samples of the real targets, which the other rows use.
     """
     device = _start(config)
-    pairs = EvalPairs(data, config, device)
+    evaluated, train = load_pairs(data, [config["split"], "train"], device)
+    pairs = EvalPairs(evaluated, config)
     targets = pairs.images(1)
-    train = load_pairs(data, "train", device)
     pictures = train.pairs.unique().to(train.device)
     if config["pose"] == "silhouettes":
         shapes = _silhouettes(data, train)[pictures]
@@ -117,7 +117,7 @@ def evaluate(config: dict, data: Path, model: Path, references: Path, output: Pa
     """Generate the test pairs with a trained model and score them as the reference rows."""
     device = _start(config)
     generator, meta = systems.load(model, device)
-    pairs = EvalPairs(data, config, device)
+    pairs = EvalPairs(*load_pairs(data, [config["split"]], device), config)
     real = read_arrays(references / "features.safetensors")[0]["real"]
     scorer = _scorer(config, data, pairs, references, real)
     generated = generate(generator, pairs, config["precision"])

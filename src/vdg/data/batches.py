@@ -1,6 +1,8 @@
 """Batches of image pairs and key points, built from packed files on the training device."""
 
-from dataclasses import dataclass
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +78,19 @@ class PairData:
         return mirrored
 
 
-def load_pairs(data: Path, split: str, device) -> PairData:
-    """The images and poses of one split under data/<dataset>."""
-    poses = PoseSet.load(data / "poses" / f"{split}.safetensors")
-    return PairData(ImageSet.load(PairData.packed(data, split), "pt"), poses, device)
+def load_pairs(data: Path, splits: Iterable[str], device: torch.device | str) -> list[PairData]:
+    """The images and poses of splits under data/<dataset>.
+
+    Splits of one packed file share its images on the device: those of DeepFashion take 9 GB.
+    """
+
+    @functools.cache
+    def images(packed: Path) -> ImageSet:
+        loaded = ImageSet.load(packed, "pt")
+        return replace(loaded, images=loaded.images.to(device))
+
+    poses = {split: PoseSet.load(data / "poses" / f"{split}.safetensors") for split in splits}
+    return [PairData(images(PairData.packed(data, s)), poses[s], device) for s in splits]
 
 
 def from_uint8(images: Tensor) -> Tensor:
