@@ -117,7 +117,8 @@ def evaluate(config: dict, data: Path, model: Path, references: Path, output: Pa
     """Generate the test pairs with a trained model and score them as the reference rows."""
     device = _start(config)
     generator, meta = systems.load(model, device)
-    pairs = EvalPairs(*load_pairs(data, [config["split"]], device), config)
+    (evaluated,) = load_pairs(data, [config["split"]], device)
+    pairs = EvalPairs(evaluated, config)
     real = read_arrays(references / "features.safetensors")[0]["real"]
     scorer = _scorer(config, data, pairs, references, real)
     generated = generate(generator, pairs, config["precision"])

@@ -87,7 +87,7 @@ def load_pairs(data: Path, splits: Iterable[str], device: torch.device | str) ->
     @functools.cache
     def images(packed: Path) -> ImageSet:
         loaded = ImageSet.load(packed, "pt")
-        return replace(loaded, images=loaded.images.to(device))
+        return replace(loaded, images=torch.as_tensor(loaded.images).to(device))
 
     poses = {split: PoseSet.load(data / "poses" / f"{split}.safetensors") for split in splits}
     return [PairData(images(PairData.packed(data, s)), poses[s], device) for s in splits]

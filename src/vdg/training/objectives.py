@@ -105,7 +105,7 @@ class Refinement:
         L_adv = adversarial_loss(D(batch.I_a, batch.K_b, I_hat))
         D.requires_grad_(True)
         with torch.autocast(I_hat.device.type, enabled=False):
-            terms = self.image_loss(I_hat, batch.I_b, batch.M_b)
+            terms = self.image_loss(I_hat, batch.I_b, batch.M_b, batch.K_b)
         step(self.optimizers["generator"], L_adv + self.lambda_ * terms["image"])
         self.average.update_parameters(self.modules["generator"])
 
