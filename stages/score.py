@@ -71,15 +71,15 @@ def main():
         classifier = classifiers.load(args.classifier, device)
 
     scorer = evaluate.Scorer(target_images, drawn, classifier, args.crop_width)
-    figures, table = scorer(generated_images)
+    metrics, table = scorer(generated_images)
     label = classifier.name if classifier else None
-    print(tables.score_table(args.name, figures, label))
+    print(tables.score_table(args.name, metrics, label))
     if drawn is not None:
         floor = evaluate.noise_floor(drawn[: evaluate.FLOOR_MASKS])
         print(f"mask-SSIM begins at {floor:.3f}, noise against noise")
     if args.output:
         table.insert(0, "name", names)
-        about = {"metrics": figures, "pairs": len(names), "classifier": label}
+        about = {"metrics": metrics, "pairs": len(names), "classifier": label}
         write_json(args.output / "scores.json", about)
         text = table.to_csv(index=False, float_format="%.6f")
         # file names may contain arbitrary bytes

@@ -16,7 +16,13 @@ from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays, write_bytes, write_json
 from vdg.metrics import classifiers, perceptual
 from vdg.metrics.perceptual import Perceptual
-from vdg.metrics.pose import KeyPointJudge, Segmenter, SilhouetteJudge, train_segmenter
+from vdg.metrics.pose import (
+    KeypointAccuracy,
+    PoseMetric,
+    Segmenter,
+    SilhouetteIoU,
+    train_segmenter,
+)
 from vdg.metrics.scorer import FLOOR_MASKS, Scorer, noise_floor
 from vdg.pose import pose_distance, views
 from vdg.runtime import provenance, select_device, set_up
@@ -77,7 +83,7 @@ def _scorer(config: dict, data: Path, pairs: EvalPairs, references: Path, real=N
         pairs.masks(),
         classifiers.load(config["classifier"], device),
         config["crop_width"],
-        _judge(config["pose"], data, pairs, references),
+        _pose_metric(config["pose"], data, pairs, references),
         real,
         Perceptual(device) if config["lpips"] else None,
     )
@@ -93,13 +99,13 @@ def references(config: dict, data: Path, output: Path) -> None:
     evaluated, train = load_pairs(data, [config["split"], "train"], device)
     pairs = EvalPairs(evaluated, config)
     targets = pairs.images(1)
-    pictures = train.pairs.unique().to(train.device)
+    trained_on = train.pairs.unique().to(train.device)
     if config["pose"] == "silhouettes":
-        shapes = _silhouettes(data, train)[pictures]
-        _save_segmenter(output, train_segmenter(train.images[pictures], shapes))
+        silhouettes = _silhouettes(data, train)[trained_on]
+        _save_segmenter(output, train_segmenter(train.images[trained_on], silhouettes))
     scorer = _scorer(config, data, pairs, output)
-    total = sum(train.images[chunk].long().sum(0) for chunk in pictures.split(256))
-    mean = (total / len(pictures)).round().to(torch.uint8).cpu().numpy()
+    total = sum(train.images[chunk].long().sum(0) for chunk in trained_on.split(256))
+    mean = (total / len(trained_on)).round().to(torch.uint8).cpu().numpy()
     rows = {
         "real": targets,
         "copy-source": pairs.images(0),
@@ -126,9 +132,9 @@ def evaluate(config: dict, data: Path, model: Path, references: Path, output: Pa
     about = meta | {"parameters": parameters} | provenance(device, config)
     table = _write(output, "scores", scorer, generated, pairs, about)
     write_arrays(output / "samples.safetensors", {"generated": generated[pairs.shown]})
-    picked = extremes(table["mask_ssim"].to_numpy())
-    found = pairs.examples(picked) | {"generated": generated[picked]}
-    write_arrays(output / "extremes.safetensors", found)
+    selected = extremes(table["mask_ssim"].to_numpy())
+    examples = pairs.examples(selected) | {"generated": generated[selected]}
+    write_arrays(output / "extremes.safetensors", examples)
 
 
 def extremes(scores: np.ndarray) -> np.ndarray:
@@ -137,27 +143,28 @@ def extremes(scores: np.ndarray) -> np.ndarray:
     return order[[0, len(order) // 2, -1]]
 
 
-def _judge(kind: str | None, data: Path, pairs: EvalPairs, references: Path):
+def _pose_metric(
+    kind: str | None, data: Path, pairs: EvalPairs, references: Path
+) -> PoseMetric | None:
     """The pose metric of a data set's evaluation, or None."""
     device, targets = pairs.data.device, pairs.positions[:, 1].to(pairs.data.device)
     if kind == "silhouettes":
         network = Segmenter().to(device, memory_format=torch.channels_last)
         network.load_state_dict(read_arrays(references / SEGMENTER, "pt")[0])
-        return SilhouetteJudge(network.eval(), _silhouettes(data, pairs.data)[targets])
+        return SilhouetteIoU(network.eval(), _silhouettes(data, pairs.data)[targets])
     if kind == "keypoints":
         estimate = estimators.load(pairs.data.height, pairs.data.width, device)
-        return KeyPointJudge(estimate, pairs.data.keypoints[targets].cpu().numpy())
+        return KeypointAccuracy(estimate, pairs.data.keypoints[targets].cpu().numpy())
     return None
 
 
-def _silhouettes(data: Path, pictures: PairData) -> torch.Tensor:
+def _silhouettes(data: Path, pairs: PairData) -> torch.Tensor:
     """The silhouettes of the images, in their order: bool (N, H, W)."""
-    names, silhouettes = read_silhouettes(
-        data / "download" / f"silhouettes-{pictures.part}.safetensors"
-    )
+    path = data / "download" / f"silhouettes-{pairs.part}.safetensors"
+    names, silhouettes = read_silhouettes(path)
     position = {name: i for i, name in enumerate(names)}
-    order = [position[name] for name in pictures.names]
-    return torch.as_tensor(silhouettes[order]).to(pictures.device)
+    order = [position[name] for name in pairs.names]
+    return torch.as_tensor(silhouettes[order]).to(pairs.device)
 
 
 def _save_segmenter(folder: Path, network: Segmenter) -> None:
@@ -180,7 +187,7 @@ def generate(generator, pairs: EvalPairs, precision: str = "fp32") -> np.ndarray
 def _write(
     output: Path, name: str, scorer: Scorer, images, pairs: EvalPairs, about: dict
 ) -> pd.DataFrame:
-    figures, table = scorer(images)
+    metrics, table = scorer(images)
     names, joints = np.array(pairs.data.names), pairs.data.keypoints.cpu().numpy()
     seen = views(joints)[pairs.positions]
     moved = pose_distance(*joints[pairs.positions.T.numpy()]) / pairs.data.height
@@ -188,7 +195,7 @@ def _write(
     table.insert(0, "views", [f"{source} → {target}" for source, target in seen])
     table.insert(0, "to", names[pairs.positions[:, 1]])
     table.insert(0, "from", names[pairs.positions[:, 0]])
-    scores = {"metrics": figures, "pairs": len(table), "classifier": scorer.classifier.name}
+    scores = {"metrics": metrics, "pairs": len(table), "classifier": scorer.classifier.name}
     write_json(output / f"{name}.json", scores | {"about": about})
     write_bytes(output / f"{name}.csv", table.to_csv(index=False, float_format="%.6f").encode())
     return table
