@@ -409,6 +409,7 @@ REPORT = {"report.json"}
         (f"{STAGE2}.discriminator_width", 77, stage2(**ONE)),
         ("dataset.synthetic.evaluation.pairs", 77, scoring(**ONE)),
         ("dataset.synthetic.evaluation.split", "validation", scoring(**ONE) | REPORT),
+        ("dataset.synthetic.evaluation.fid_reference", "train", REPORT),
         ("dataset.synthetic.poses.hold_out_identities", 77, runs("pose-heatmaps", **ONE)),
         ("dataset.synthetic.poses.validation_identities", 7, runs("pose-heatmaps", **ONE)),
         ("dataset.synthetic.poses.split", "hold-out", runs("pose-heatmaps", **ONE) | REPORT),

@@ -15,6 +15,7 @@ from vdg.data.silhouettes import read_silhouettes
 from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays, write_bytes, write_json
 from vdg.metrics import classifiers, perceptual
+from vdg.metrics.fid import Statistics, statistics
 from vdg.metrics.perceptual import Perceptual
 from vdg.metrics.pose import (
     KeypointAccuracy,
@@ -28,7 +29,7 @@ from vdg.pose import pose_distance, views
 from vdg.runtime import provenance, select_device, set_up
 
 BATCH = 50
-SEGMENTER = "segmenter.safetensors"
+SEGMENTER, STATISTICS = "segmenter.safetensors", "statistics.safetensors"
 SHOWN = 10  # pairs in the qualitative grid, evenly spaced in the test list
 
 
@@ -75,8 +76,14 @@ def _start(config: dict) -> torch.device:
     return select_device(config["device"])
 
 
-def _scorer(config: dict, data: Path, pairs: EvalPairs, references: Path, real=None) -> Scorer:
-    """The scorer of a data set's evaluation. real: features of the targets, if already computed."""
+def _scorer(
+    config: dict,
+    data: Path,
+    pairs: EvalPairs,
+    references: Path,
+    known: dict[str, Statistics] | None = None,
+) -> Scorer:
+    """The scorer of a data set's evaluation. known: references of FID that were computed before."""
     device = pairs.data.device
     return Scorer(
         pairs.images(1),
@@ -84,7 +91,7 @@ def _scorer(config: dict, data: Path, pairs: EvalPairs, references: Path, real=N
         classifiers.load(config["classifier"], device),
         config["crop_width"],
         _pose_metric(config["pose"], data, pairs, references),
-        real,
+        known,
         Perceptual(device) if config["lpips"] else None,
     )
 
@@ -93,7 +100,7 @@ def references(config: dict, data: Path, output: Path) -> None:
     """Score the reference rows: real target, copy of the source, mean training image.
 
     config: configs/<dataset>/references.json. Writes one JSON and one CSV per row to `output`, and
-    the features and samples of the real targets, which the other rows use.
+    the samples of the real targets and the references of FID, which the other rows use.
     """
     device = _start(config)
     evaluated, train = load_pairs(data, [config["split"], "train"], device)
@@ -104,6 +111,8 @@ def references(config: dict, data: Path, output: Path) -> None:
         silhouettes = _silhouettes(data, train)[trained_on]
         _save_segmenter(output, train_segmenter(train.images[trained_on], silhouettes))
     scorer = _scorer(config, data, pairs, output)
+    features = scorer.features(train.images)[_not_evaluated(train, evaluated)]
+    scorer.references["train_fid"] = statistics(features)
     total = sum(train.images[chunk].long().sum(0) for chunk in trained_on.split(256))
     mean = (total / len(trained_on)).round().to(torch.uint8).cpu().numpy()
     rows = {
@@ -116,7 +125,30 @@ def references(config: dict, data: Path, output: Path) -> None:
         about = {"mask_ssim_floor": floor}
         _write(output, name, scorer, np.ascontiguousarray(images), pairs, about)
     write_arrays(output / "samples.safetensors", pairs.examples(pairs.shown))
-    write_arrays(output / "features.safetensors", {"real": scorer.real_features})
+    arrays = {
+        f"{name}.{key}": array
+        for name, reference in scorer.references.items()
+        for key, array in reference._asdict().items()
+    }
+    write_arrays(output / STATISTICS, arrays)
+
+
+def _not_evaluated(train: PairData, evaluated: PairData) -> np.ndarray:
+    """bool (N,): the images of the training part, without those of evaluated identities, which it
+    also holds in a hold-out."""
+    identities = np.array(train.identities)
+    if train.part != evaluated.part:
+        return np.ones(len(identities), bool)
+    return ~np.isin(identities, identities[evaluated.pairs.unique()])
+
+
+def _read_statistics(references: Path) -> dict[str, Statistics]:
+    arrays, _ = read_arrays(references / STATISTICS)
+    names = {key.partition(".")[0] for key in arrays}
+    return {
+        name: Statistics(*(arrays[f"{name}.{field}"] for field in Statistics._fields))
+        for name in sorted(names)
+    }
 
 
 def evaluate(config: dict, data: Path, model: Path, references: Path, output: Path) -> None:
@@ -125,8 +157,7 @@ def evaluate(config: dict, data: Path, model: Path, references: Path, output: Pa
     generator, meta = systems.load(model, device)
     (evaluated,) = load_pairs(data, [config["split"]], device)
     pairs = EvalPairs(evaluated, config)
-    real = read_arrays(references / "features.safetensors")[0]["real"]
-    scorer = _scorer(config, data, pairs, references, real)
+    scorer = _scorer(config, data, pairs, references, _read_statistics(references))
     generated = generate(generator, pairs, config["precision"])
     parameters = sum(p.numel() for p in generator.parameters())
     about = meta | {"parameters": parameters} | provenance(device, config)

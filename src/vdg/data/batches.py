@@ -42,7 +42,8 @@ class PairData:
                 "the pictures and the key points are not of the same run: run the download and "
                 "pose-heatmaps stages again"
             )
-        self.device, self.names, self.part = torch.device(device), images.names, poses.part
+        self.device, self.part = torch.device(device), poses.part
+        self.names, self.identities = images.names, images.identities
         self.images = torch.as_tensor(images.images).to(self.device)
         self.keypoints = torch.as_tensor(poses.keypoints).to(self.device)
         self.masks = torch.as_tensor(poses.masks()).to(self.device)

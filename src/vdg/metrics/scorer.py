@@ -6,10 +6,11 @@ import torch
 from tqdm import tqdm
 
 from vdg.metrics import classifiers
-from vdg.metrics.fid import fid
+from vdg.metrics.fid import Statistics, fid, statistics
 from vdg.metrics.inception_score import inception_score
 from vdg.metrics.perceptual import Perceptual
 from vdg.metrics.pose import PoseMetric
+from vdg.metrics.psnr import psnr
 from vdg.metrics.sharpness import gradient_magnitude, sharpness
 from vdg.metrics.ssim import mask_ssim, ssim
 
@@ -25,7 +26,8 @@ class Scorer:
     classifier: network of IS and FID; None omits both.
     crop_width: width of the central crop for a second SSIM without white margins; None omits it.
     pose: pose metric; None omits it.
-    real_features: classifier features of the targets (N, D); None computes them.
+    references: those of FID by its name: "fid", of the targets, and "train_fid", of the training
+        images; None computes that of the targets.
     perceptual: LPIPS; None omits it.
     """
 
@@ -36,14 +38,14 @@ class Scorer:
         classifier: classifiers.Classifier | None,
         crop_width: int | None = None,
         pose: PoseMetric | None = None,
-        real_features: np.ndarray | None = None,
+        references: dict[str, Statistics] | None = None,
         perceptual: Perceptual | None = None,
     ):
         self.targets, self.masks, self.classifier = targets, masks, classifier
         self.crop_width, self.pose, self.perceptual = crop_width, pose, perceptual
-        if real_features is None and classifier is not None:
-            real_features, _ = self._classify(targets)
-        self.real_features = real_features
+        if references is None and classifier is not None:
+            references = {"fid": statistics(self.features(targets))}
+        self.references = references or {}
 
     def __call__(self, generated: np.ndarray) -> tuple[dict[str, float], pd.DataFrame]:
         """generated: uint8 (N, H, W, 3). Returns (metrics of the set, metrics of each pair)."""
@@ -75,7 +77,9 @@ class Scorer:
         metrics, suffix = {}, self.classifier_suffix
         for name, given in scored.items():
             metrics[name + suffix], metrics[f"{name}{suffix}_splits_std"] = inception_score(given)
-        metrics["fid" + suffix] = fid(features, self.real_features)
+        generated_statistics = statistics(features)
+        for name, reference in self.references.items():
+            metrics[name + suffix] = fid(generated_statistics, reference)
         return metrics
 
     def _pairwise(self, generated: np.ndarray, chunk: slice) -> dict[str, torch.Tensor]:
@@ -85,6 +89,7 @@ class Scorer:
             "ssim": ssim(x, y),
             "ssim_pg2": ssim(x, y, window="uniform"),
             "ssim_def_gan_script": ssim(x, y, data_range=spread),
+            "psnr": psnr(x, y),
         }
         if self.masks is not None:
             mask = torch.as_tensor(self.masks[chunk])[:, None]
@@ -102,7 +107,11 @@ class Scorer:
         metrics["target_gradient"] = gradient_magnitude(y)
         return metrics
 
-    def _classify(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def features(self, images: np.ndarray | torch.Tensor) -> np.ndarray:
+        """The classifier's features (N, D) of uint8 images (N, H, W, 3)."""
+        return self._classify(images)[0]
+
+    def _classify(self, images: np.ndarray | torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         both = [
             self.classifier(_channels_first(images[i : i + BATCH]))
             for i in tqdm(range(0, len(images), BATCH), desc="classify", disable=None)
@@ -111,7 +120,7 @@ class Scorer:
         return torch.cat(features).numpy(), torch.cat(probabilities).numpy()
 
 
-def _channels_first(images: np.ndarray) -> torch.Tensor:
+def _channels_first(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     return torch.as_tensor(images).permute(0, 3, 1, 2)
 
 
