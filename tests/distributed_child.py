@@ -20,6 +20,7 @@ SHAPE |= {"discriminator_width": 4, "discriminator_levels": 2}
 SHAPE |= {
     "part_warp": False,
     "alpha": 0.85,
+    "similarity": "mask-ssim",
     "mask_weight": 1.0,
     "lambda": 10,
     "feature_matching": 1.0,

@@ -23,7 +23,7 @@ MICRO = {
     "network.vdg.stage2.synthetic.steps": 4,
     "network.vdg.stage2.synthetic.batch_size": 4,
     "dataset.synthetic.evaluation.pairs": 12,
-    "dataset.synthetic.evaluation.pose": None,  # its judge would train for longer than all the rest
+    "dataset.synthetic.evaluation.pose": None,  # its segmenter would train for longer than the rest
 }
 
 

@@ -29,6 +29,7 @@ SETTINGS = {
         "depth": 2,
         "part_warp": False,  # beyond the paper: stage II also sees the source moved part by part
         "alpha": (0.85, 0.0, 1.0),  # share of L_SSIM^mask in L_img; the rest is L_1^mask
+        "similarity": ("mask-ssim", "part-ssim"),  # L_SSIM^mask, or in its place L_PSSIM
         "mask_weight": 1.0,  # w: the mask enters L_img as (1 + w M_b)
         "lambda": 10.0,  # weight of L_img relative to L_adv
         "feature_matching": 0.0,  # beyond the paper: weight of L_FM relative to L_adv
@@ -176,7 +177,7 @@ stage1_task = Reconstruction
 
 def stage2_task(generator: nn.Module, settings: dict) -> Refinement:
     """Adversarial refinement with L_img of (alpha, w)."""
-    loss = ImageLoss(settings["alpha"], settings["mask_weight"])
+    loss = ImageLoss(settings["alpha"], settings["mask_weight"], settings["similarity"])
     return Refinement(generator, build_discriminator(settings), loss, settings)
 
 

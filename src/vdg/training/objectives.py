@@ -116,7 +116,7 @@ class Refinement:
         *generated, logits = D(batch.I_a, batch.K_b, I_hat, features=True)
         L_adv = adversarial_loss(logits)
         with torch.autocast(I_hat.device.type, enabled=False):
-            terms = self.image_loss(I_hat, batch.I_b, batch.M_b)
+            terms = self.image_loss(I_hat, batch.I_b, batch.M_b, batch.K_b)
         L_G = L_adv + self.lambda_ * terms["image"]
         if self.feature_matching:
             with torch.no_grad():
