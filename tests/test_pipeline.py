@@ -254,6 +254,7 @@ stage1_task = Adversarial
 
 def test_anybodys_system_is_one_file_and_one_section(repository):
     """A one-stage GAN that nothing else names: trained, scored, printed, and no other row again."""
+    before = lock(repository)
     (repository / "src/vdg/systems/toy_gan.py").write_text(TOY)
     settings = {"steps": 4, "batch_size": 4, "learning_rate": 1e-3, "l1_weight": 5}
     section = {
@@ -284,6 +285,36 @@ def test_anybodys_system_is_one_file_and_one_section(repository):
         assert allowed in output
         assert stages_run(result.stdout) == ["resolve"]
         set_params(repository, {place: settings})
+
+    (repository / "src/vdg/systems/toy_gan.py").unlink()
+    run(repository, "git", "checkout", "params.yaml")
+    assert not {name for name in stages_run(dvc(repository, "repro").stdout) if "train" in name}
+    assert not list(repository.glob("models/synthetic/stage1-0/toy"))
+    assert lock(repository) == before
+
+
+def lock(folder):
+    return yaml.safe_load((folder / "dvc.lock").read_text())
+
+
+def test_the_lock_depends_on_params_and_not_on_what_was_run_before(finished, repository, tmp_path):
+    set_params(repository, {"variants": ["full"]})
+    ran = stages_run(dvc(repository, "repro").stdout)
+    assert ran == ["resolve", "ablation-table"]
+    assert (repository / ".scratch/unused/scores/synthetic/l1-0/scores.json").is_file()
+    assert stages_run(dvc(repository, "repro").stdout) == []
+
+    run(tmp_path, "git", "clone", "--quiet", str(finished[0]), "clone")
+    clone = tmp_path / "clone"
+    (clone / "dvc.lock").unlink()
+    shutil.copytree(finished[0] / ".dvc/cache", clone / ".dvc/cache")  # spares the trainings
+    set_params(clone, {"variants": ["full"]})
+    dvc(clone, "repro")
+    assert not (clone / "scores/synthetic/l1-0").exists()
+    assert lock(repository) == lock(clone)
+    assert lock(clone)["stages"].keys() == set(
+        dvc(clone, "stage", "list", "--name-only").stdout.split()
+    )
 
 
 def test_a_second_seed_leaves_the_first_alone(repository):
