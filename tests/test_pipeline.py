@@ -345,9 +345,7 @@ KILLS = (
 )
 
 
-def test_a_clone_that_is_killed_everywhere_makes_the_same_bytes(
-    finished, tmp_path, monkeypatch
-):
+def test_a_clone_that_is_killed_everywhere_makes_the_same_bytes(finished, tmp_path, monkeypatch):
     other = make_repository(tmp_path / "other")
     (tmp_path / "hook").mkdir()
     shutil.copy(ROOT / "tests/kill_at.py", tmp_path / "hook/sitecustomize.py")
