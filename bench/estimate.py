@@ -29,8 +29,9 @@ from vdg.training.cost import noise
 COUNTED = (2, 4)  # batch sizes
 ADAM = 8  # bytes per weight: both moments
 IMAGES = {"market1501": 12_936, "deepfashion": 48_674}
-"""Of the training part. A training keeps them on the device twice, for the training and for the
-validation identities: 3 bytes per pixel, and 1 of the mask."""
+"""Of the training part. A training keeps them on the device."""
+PIXEL = 3 + 2
+"""Bytes of an image's pixel: its colours, and a mask each for the training and the validation."""
 OVERHEAD = 1.3
 """Factor on what autograd keeps: on a CPU, torch's profiler finds 1.1 to 1.3 times that in use."""
 CONTEXT = 0.6  # GiB of CUDA and its libraries
@@ -162,7 +163,7 @@ def at_full_batch(task, settings: dict, precision: str) -> Step:
 
 def row(dataset: str, name: str, task, settings: dict, step: Step) -> str:
     """One line of the table."""
-    data = 2 * 4 * IMAGES.get(dataset, 0) * math.prod(settings["size"]) / 2**30
+    data = PIXEL * IMAGES.get(dataset, 0) * math.prod(settings["size"]) / 2**30
     memory = CONTEXT + data + (fixed(task) + OVERHEAD * step.saved) / 2**30
     cells = [
         f"{dataset}, {name}",

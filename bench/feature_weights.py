@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--features", default="efficientnet-lite0")
     arguments = parser.parse_args()
     network = features.load_features(arguments.features)
-    data = load_pairs(Path("data", arguments.dataset), "train", "cpu")
+    (data,) = load_pairs(Path("data", arguments.dataset), ["train"], "cpu")
     order = torch.randperm(len(data.pairs), generator=torch.Generator().manual_seed(0))
     batch = data.batch(data.pairs[order[:PAIRS]])
     for name, weight in weights(batch.I_a, batch.I_b, network).items():

@@ -21,8 +21,10 @@ SHAPE |= {"discriminator_width": 4, "discriminator_levels": 2}
 SHAPE |= {
     "part_warp": False,
     "alpha": 0.85,
+    "similarity": "mask-ssim",
     "mask_weight": 1.0,
     "lambda": 10,
+    "feature_matching": 1.0,
     "ema_decay": 0.5,
     "size": [32, 16],
 }

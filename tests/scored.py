@@ -78,7 +78,8 @@ class Scored:
         ssim = np.asarray(ssim)
         values = {"ssim": float(ssim.mean()), "mask_ssim": float(ssim.mean()) + 0.1}
         values |= {"sharpness": 0.5, "is": 2.0, "mask_is": 2.0, "fid": 100.0} | metrics
-        values |= {m + self.suffix: values.pop(m) for m in ("is", "mask_is", "fid")}
+        values.setdefault("train_fid", 150.0)
+        values |= {m + self.suffix: values.pop(m) for m in ("is", "mask_is", "fid", "train_fid")}
         values["ssim_pg2"] = 0.45
         scores = {"metrics": values, "pairs": len(ssim), "classifier": self.classifier}
         write_json(path.with_name(f"{path.name}.json"), scores | {"about": about})

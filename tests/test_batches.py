@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vdg.data.batches import PairData, to_uint8
+from vdg.data.batches import PairData, load_pairs, to_uint8
 from vdg.data.images import ImageSet
 from vdg.data.poses import PoseSet
 from vdg.errors import InputError
@@ -141,6 +141,16 @@ def test_files_of_different_runs(splits):
         other = ImageSet(names, names, images.images[: len(names)])
         with pytest.raises(InputError, match="not of the same run"):
             PairData(other, poses)
+
+
+def test_splits_of_one_packed_file_share_its_images(drawn_data):
+    train, validation, test = load_pairs(drawn_data, ["train", "validation", "test"], "cpu")
+    assert validation.images.data_ptr() == train.images.data_ptr()
+    assert test.images.data_ptr() != train.images.data_ptr()
+    assert len(train.pairs) != len(validation.pairs)
+    (alone,) = load_pairs(drawn_data, ["validation"], "cpu")
+    for name, value in vars(alone.batch(alone.pairs)).items():
+        assert torch.equal(getattr(validation.batch(validation.pairs), name), value)
 
 
 def test_masks_survive_packing(splits):

@@ -361,7 +361,7 @@ def test_the_settings_of_a_system_are_what_it_builds_from(load):
 
 
 SWEPT = ("alpha-25", "alpha-50", "alpha-75", "alpha-100")  # with an alpha of their own
-MASK_SSIM = ("full", "weighted", "warp", "shared", "weight-0", "weight-2", "weight-8")
+MASK_SSIM = ("full", "weighted", "warp", "part-ssim", "shared", "weight-0", "weight-2", "weight-8")
 VARIANTS = ("l1", "mask-l1", *MASK_SSIM, *SWEPT)
 DATASETS = ("synthetic", "market1501", "market1501-holdout", "deepfashion")
 
@@ -409,6 +409,7 @@ REPORT = {"report.json"}
         (f"{STAGE2}.discriminator_width", 77, stage2(**ONE)),
         ("dataset.synthetic.evaluation.pairs", 77, scoring(**ONE)),
         ("dataset.synthetic.evaluation.split", "validation", scoring(**ONE) | REPORT),
+        ("dataset.synthetic.evaluation.fid_reference", "train", REPORT),
         ("dataset.synthetic.poses.hold_out_identities", 77, runs("pose-heatmaps", **ONE)),
         ("dataset.synthetic.poses.validation_identities", 7, runs("pose-heatmaps", **ONE)),
         ("dataset.synthetic.poses.split", "hold-out", runs("pose-heatmaps", **ONE) | REPORT),

@@ -1,5 +1,6 @@
 """Two processes with half a batch each train as one process with the whole batch."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -107,8 +108,10 @@ def catches_sigterm(process):
     return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
-def test_a_signal_to_the_stage_stops_its_workers_after_a_checkpoint(prepare):
+@pytest.fixture
+def trained_by_two(prepare):
+    """A stage that trains with two workers, which listen to signals: (folder, process, torchrun,
+    workers)."""
     folder = prepare("stopped", 1_000_000)
     path = folder / "configs" / "drawn" / "stage1-vdg.json"
     write_json(path, read_json(path) | {"processes": 2})
@@ -119,12 +122,38 @@ def test_a_signal_to_the_stage_stops_its_workers_after_a_checkpoint(prepare):
         time.sleep(0.2)
         launchers = psutil.Process(process.pid).children()
         workers = [worker for launcher in launchers for worker in launcher.children()]
+    yield folder, process, launchers[0], workers
+    for remaining in (process, *launchers, *workers):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            remaining.kill()
+
+
+reads_proc = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="reads Linux's /proc"
+)
+
+
+@reads_proc
+def test_a_signal_to_the_stage_stops_its_workers_after_a_checkpoint(trained_by_two):
+    folder, process, _, workers = trained_by_two
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 143, output
     assert "stopped by SIGTERM after a checkpoint; the same command goes on" in output
     assert len(list(folder.glob(".scratch/*/step-*.pt"))) == 1
     assert not list(folder.rglob("model.safetensors"))
+    assert not any(worker.is_running() for worker in workers)
+
+
+@reads_proc
+@pytest.mark.parametrize("killed", ["stage", "torchrun"])
+def test_workers_stop_after_a_checkpoint_when_what_started_them_is_killed(trained_by_two, killed):
+    folder, process, torchrun, workers = trained_by_two
+    (process if killed == "stage" else torchrun).kill()
+    output, _ = process.communicate(timeout=60)  # also the workers' output, to their end
+    assert process.returncode != 0
+    assert "stopped by SIGTERM after a checkpoint; the same command goes on" in output
+    assert len(list(folder.glob(".scratch/*/step-*.pt"))) == 1
     assert not any(worker.is_running() for worker in workers)
 
 

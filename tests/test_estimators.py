@@ -13,7 +13,7 @@ from conftest import ROOT
 from vdg.data import estimators, keypoint_rcnn, movenet_joints, movenet_weights
 from vdg.data.synthetic.render import render
 from vdg.errors import InputError
-from vdg.metrics.pose import KeyPointJudge
+from vdg.metrics.pose import KeypointAccuracy
 
 
 @pytest.fixture
@@ -59,14 +59,14 @@ def test_without_any_weights(here):
 @pytest.mark.skipif(
     not movenet_weights.weights_file().is_file(), reason="needs MoveNet's weights: make estimator"
 )
-def test_pictures_are_judged_by_it():
+def test_it_measures_the_pose():
     """The column PCK: high for the people themselves, low for others."""
     drawn = [render(identity, 0, 128, 0) for identity in (3, 4, 6, 7)]
     images = np.stack([person.image for person in drawn])
     joints = np.stack([person.keypoints for person in drawn])
-    judge = KeyPointJudge(estimators.load(128, 64), joints)
+    metric = KeypointAccuracy(estimators.load(128, 64), joints)
     own, others = (
-        judge(images[order], slice(4))["pck"].mean() for order in ([0, 1, 2, 3], [3, 2, 1, 0])
+        metric(images[order], slice(4))["pck"].mean() for order in ([0, 1, 2, 3], [3, 2, 1, 0])
     )
     assert own > 0.8
     assert others < own - 0.2

@@ -4,7 +4,12 @@ from pytorch_fid.fid_score import calculate_frechet_distance
 from scipy.linalg import sqrtm
 
 from vdg.errors import InputError
-from vdg.metrics.fid import fid, statistics
+from vdg.metrics import fid as module
+from vdg.metrics.fid import statistics
+
+
+def fid(features_a, features_b):
+    return module.fid(statistics(features_a), statistics(features_b))
 
 
 def features(n, d, seed, shift=0.0):

@@ -4,19 +4,33 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.stats import multivariate_normal
 from skimage.metrics import structural_similarity
 
 from vdg.training.losses import (
     ImageLoss,
     adversarial_loss,
     discriminator_loss,
+    feature_matching,
     l1,
     mask_l1,
     mask_ssim,
+    part_ssim,
+    part_weights,
+    weighted_ssim,
 )
 
 WEIGHTS = [0.5, 1.0, 4.0]
 EDGES = ((0, 0), (0, 0), (5, 5), (5, 5))
+
+
+@pytest.fixture
+def joints():
+    """K_b of three people, 24 x 16: complete, without the left arm, without any joint."""
+    random = np.random.default_rng(0)
+    joints = torch.as_tensor(random.integers(0, (24, 16), (3, 18, 2))).float()
+    joints[1, 6] = joints[2] = -1
+    return joints
 
 
 @pytest.fixture
@@ -102,29 +116,139 @@ def test_the_body_counts_more(views):
     assert weighted.item() == pytest.approx((plain + l1(on_body, I_b)).item(), rel=1e-5)
 
 
-def test_without_mask_weight_the_masked_l1_is_l1(views):
-    terms = ImageLoss(0, 0)(*views)
+def test_without_mask_weight_the_masked_l1_is_l1(views, joints):
+    terms = ImageLoss(0, 0)(*views, joints)
     assert terms.keys() == {"mask_l1", "image"}
     assert terms["image"] == terms["mask_l1"] == l1(views[0], views[1])
 
 
 @pytest.mark.parametrize("w", WEIGHTS)
-def test_image_loss_of_mask_l1(views, w):
-    terms = ImageLoss(0, w)(*views)
+def test_image_loss_of_mask_l1(views, joints, w):
+    terms = ImageLoss(0, w)(*views, joints)
     assert terms.keys() == {"mask_l1", "image"}
     assert terms["image"].item() == pytest.approx(reference_l1(*views, w), rel=1e-5)
 
 
 @pytest.mark.parametrize("w", WEIGHTS)
 @pytest.mark.parametrize("alpha", [0, 0.5, 0.85, 1])
-def test_image_loss_of_both_terms(views, alpha, w):
-    terms = ImageLoss(alpha, w)(*views)
+def test_image_loss_of_both_terms(views, joints, alpha, w):
+    terms = ImageLoss(alpha, w)(*views, joints)
     L_1, L_SSIM = reference_l1(*views, w), reference_ssim(*views, w)
     expected = alpha * L_SSIM + (1 - alpha) * L_1
     assert terms["image"].item() == pytest.approx(expected, abs=2e-5)
     assert terms["mask_l1"].item() == pytest.approx(L_1, rel=1e-5)
     if alpha:
         assert terms["mask_ssim_loss"].item() == pytest.approx(L_SSIM, abs=1e-5)
+
+
+def reference_part_weights(joints, height, width):
+    """Of one person: a Gaussian of each part by scipy, in (y, x), scaled to a peak of 1."""
+    parts = [(0, 1), (2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13)]
+    ends = [joints[list(part)] for part in parts]
+    ends.append(np.stack([joints[[2, 5]].mean(0), joints[[8, 11]].mean(0)]))
+    needed = [*parts, (2, 5, 8, 11)]
+    grid = np.stack(np.mgrid[:height, :width], -1)
+    scale, maps = height / 128, np.zeros((10, height, width))
+    for i, (a, b) in enumerate(ends):
+        if (joints[list(needed[i])] < 0).any():
+            continue
+        length = np.linalg.norm(b - a)
+        d = (b - a) / length
+        axes = np.stack([d, [-d[1], d[0]]], 1)
+        variances = [max(5 * scale**2, length**2 / 1.2), ((13 if i == 9 else 9) * scale) ** 2]
+        normal = multivariate_normal((a + b) / 2, axes @ np.diag(variances) @ axes.T)
+        maps[i] = normal.pdf(grid) / normal.pdf((a + b) / 2)
+    return maps
+
+
+def test_part_weights_are_gaussians_along_the_limbs(joints):
+    found = part_weights(joints, 24, 16).numpy()
+    for person, weights in zip(joints.numpy().astype(float), found, strict=True):
+        np.testing.assert_allclose(weights, reference_part_weights(person, 24, 16), atol=1e-5)
+    assert not found[1, [3, 4]].any()  # the parts of the missing elbow
+    assert found[1, 2].any()
+    assert not found[2].any()
+
+
+@pytest.mark.parametrize("window", ["uniform", "gaussian"])
+def test_weighted_ssim_is_scikit_images_on_a_crop(uniform, window):
+    """Weights that are SSIM's own window, on a crop of its size, give the SSIM of that crop."""
+    x, y = uniform(1, 3, 24, 16, low=0), uniform(1, 3, 24, 16, low=0)
+    size, settings = 7, {"win_size": 7}
+    taps = np.ones(7)
+    if window == "gaussian":
+        size, settings = 11, {"gaussian_weights": True, "sigma": 1.5}
+        taps = np.exp(-(np.arange(-5, 6) ** 2) / 2 / 1.5**2)
+    weights = torch.zeros(1, 2, 24, 16)
+    places = [(3, 2), (12, 4)]
+    for i, (top, left) in enumerate(places):
+        weights[0, i, top : top + size, left : left + size] = torch.as_tensor(np.outer(taps, taps))
+    settings |= {"use_sample_covariance": False, "data_range": 1, "channel_axis": 0}
+    expected = [
+        structural_similarity(
+            *(v[0, :, top : top + size, left : left + size].numpy().astype(float) for v in (x, y)),
+            **settings,
+        )
+        for top, left in places
+    ]
+    np.testing.assert_allclose(weighted_ssim(x, y, weights)[0], expected, atol=1e-5)
+
+
+def test_part_ssim_by_numpy_and_scikit_image(views, joints):
+    I_hat, I_b, _ = views
+    scores, beside = [], []
+    for person, *pair in zip(joints.numpy().astype(float), I_hat, I_b, strict=True):
+        x, y = ((image.numpy().astype(float) + 1) / 2 for image in pair)
+        maps = reference_part_weights(person, 24, 16)
+        for weights in maps:
+            for a, b in zip(x, y, strict=True):
+                if not weights.any():
+                    scores.append(1)
+                    continue
+                (xx, xy), (_, yy) = np.cov(a.ravel(), b.ravel(), ddof=0, aweights=weights.ravel())
+                m, n = (np.average(c, weights=weights) for c in (a, b))
+                C1, C2 = 1e-4, 9e-4
+                scores.append(
+                    (2 * m * n + C1) * (2 * xy + C2) / (m * m + n * n + C1) / (xx + yy + C2)
+                )
+        x, y = (image * (1 - maps.max(0)) for image in (x, y))
+        window = {"gaussian_weights": True, "sigma": 0.8, "use_sample_covariance": False}
+        beside.append(structural_similarity(x, y, channel_axis=0, data_range=1, **window))
+    expected = 1 - (np.mean(scores) + np.mean(beside)) / 2
+    assert part_ssim(I_hat, I_b, joints).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_part_ssim_of_equal_images_is_nothing(views, joints):
+    assert part_ssim(views[1], views[1], joints).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_gradient_of_part_ssim(uniform, joints):
+    I_hat, I_b = uniform(2, 3, 24, 16).double(), uniform(2, 3, 24, 16).double()
+    I_hat.requires_grad_()
+    loss = part_ssim(I_hat, I_b, joints[:2])
+    loss.backward()
+    assert I_hat.grad.ne(0).all()
+    direction = uniform(*I_hat.shape).double()
+    with torch.no_grad():
+        ahead, behind = (part_ssim(I_hat + h * direction, I_b, joints[:2]) for h in (1e-4, -1e-4))
+    numeric = (ahead - behind) / 2e-4
+    torch.testing.assert_close((I_hat.grad * direction).sum(), numeric, rtol=1e-4, atol=0)
+
+
+def test_missing_parts_have_no_gradient(views, joints):
+    I_hat, I_b, _ = views
+    I_hat.requires_grad_()
+    weights = part_weights(joints, 24, 16)
+    weighted_ssim(I_hat, I_b, weights)[2].sum().backward()
+    assert not I_hat.grad.any()
+
+
+def test_the_similarity_is_chosen(views, joints):
+    I_hat, I_b, M_b = views
+    terms = ImageLoss(0.85, 1, "part-ssim")(*views, joints)
+    expected = 0.85 * part_ssim(I_hat, I_b, joints) + 0.15 * mask_l1(I_hat, I_b, M_b)
+    assert terms["image"].item() == pytest.approx(expected.item())
+    assert terms.keys() == {"mask_l1", "part_ssim_loss", "image"}
 
 
 def test_adversarial_losses_are_binary_cross_entropies(uniform):
@@ -144,9 +268,18 @@ def test_adversarial_losses_of_sure_logits_are_finite():
     assert torch.isfinite(logits.grad).all()
 
 
-@pytest.mark.parametrize(("alpha", "w"), [(0, 0), (0, 1), (0.85, 4)])
+def test_feature_matching_weighs_every_layer_alike(uniform):
+    generated, target = ([uniform(2, c, side, side) for c, side in ((3, 8), (5, 2))] for _ in "ab")
+    layers = [np.abs(x.numpy() - y.numpy()).mean() for x, y in zip(generated, target, strict=True)]
+    assert feature_matching(generated, target).item() == pytest.approx(np.mean(layers), rel=1e-5)
+    assert feature_matching(target, target) == 0
+
+
+@pytest.mark.parametrize(
+    "loss", [ImageLoss(0, 0), ImageLoss(0, 1), ImageLoss(0.85, 4), ImageLoss(0.85, 1, "part-ssim")]
+)
 @pytest.mark.parametrize("case", ["noise", "equal", "black", "saturated"])
-def test_gradients_are_finite(views, alpha, w, case):
+def test_gradients_are_finite(views, joints, loss, case):
     I_hat, I_b, M_b = views
     if case == "equal":
         I_hat = I_b.clone()
@@ -155,7 +288,7 @@ def test_gradients_are_finite(views, alpha, w, case):
     elif case == "saturated":
         I_hat, I_b = torch.ones_like(I_hat), I_b.sign()
     I_hat.requires_grad_()
-    ImageLoss(alpha, w)(I_hat, I_b, M_b)["image"].backward()
+    loss(I_hat, I_b, M_b, joints)["image"].backward()
     assert torch.isfinite(I_hat.grad).all()
     if case == "noise":
         assert I_hat.grad.abs().amax(1).gt(0).all()

@@ -6,8 +6,8 @@ import torch
 
 from vdg.data.synthetic.render import render
 from vdg.metrics.pose import (
-    KeyPointJudge,
-    SilhouetteJudge,
+    KeypointAccuracy,
+    SilhouetteIoU,
     intersection_over_union,
     pck,
     train_segmenter,
@@ -55,12 +55,12 @@ def test_pck_of_a_person_without_joints_is_zero():
     assert pck(nothing, nothing).tolist() == [0]
 
 
-def test_key_point_judge_compares_with_the_targets_of_its_part(target):
+def test_keypoint_accuracy_compares_with_the_targets_of_its_part(target):
     targets = torch.cat([target + 30, target]).numpy()
-    judge = KeyPointJudge(lambda images: target.numpy(), targets)
+    metric = KeypointAccuracy(lambda images: target.numpy(), targets)
     image = np.zeros((1, 64, 32, 3), np.uint8)
-    assert judge(image, slice(1, 2))["pck"].tolist() == [1]
-    assert judge(image, slice(0, 1))["pck"].tolist() == [0]
+    assert metric(image, slice(1, 2))["pck"].tolist() == [1]
+    assert metric(image, slice(0, 1))["pck"].tolist() == [0]
 
 
 def test_segmenter_finds_people_it_has_never_seen(monkeypatch):
@@ -70,7 +70,7 @@ def test_segmenter_finds_people_it_has_never_seen(monkeypatch):
     shapes = torch.as_tensor(np.stack([picture.silhouette for picture in drawn]))
     torch.manual_seed(0)
     network = train_segmenter(images[16:], shapes[16:])
-    own = SilhouetteJudge(network, shapes[:16])(images[:16].numpy(), slice(0, 16))["pose_iou"]
-    others = SilhouetteJudge(network, shapes[:16].roll(1, 0))(images[:16].numpy(), slice(0, 16))
+    own = SilhouetteIoU(network, shapes[:16])(images[:16].numpy(), slice(0, 16))["pose_iou"]
+    others = SilhouetteIoU(network, shapes[:16].roll(1, 0))(images[:16].numpy(), slice(0, 16))
     assert own.mean() > 0.75
     assert own.mean() > others["pose_iou"].mean() + 0.15

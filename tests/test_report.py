@@ -380,6 +380,24 @@ def test_how_to_read_says_what_is_nearer_than_copying_or_above_real(make):
     assert "IS: full above the real targets" in text
 
 
+def test_the_main_table_shows_the_fid_that_is_chosen_and_the_details_both(make):
+    scored = make([row("full")])
+    scored.run("full", 0, constant(0.5), fid=90, train_fid=170)
+    for chosen, heading, score in (
+        ("test", f"FID ({STAND_IN}) ↓", "90.0"),
+        ("train", f"FID ({STAND_IN}) to training images ↓", "170.0"),
+    ):
+        settings = scored.settings | {"fid_reference": chosen}
+        (report,) = collect(scored, datasets={"data": settings})
+        table = tables.main_table(report)
+        place = table.header.index(heading)
+        assert [cells[place] for cells in table.rows if cells[0] == "full"] == [score]
+        details = tables.other_settings(report)
+        shown = dict(zip(details.header, details.rows[-1], strict=True))
+        assert shown["FID to targets ↓"] == "90.0"
+        assert shown["FID to training images ↓"] == "170.0"
+
+
 def test_provenance_prints_what_differs_and_what_a_system_adds(make):
     scored = make([coarse(), row("l1"), row("full"), row("def-gan", kind="compared")])
     for name, weight in {"l1": 0.0, "full": 4.0}.items():

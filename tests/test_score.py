@@ -1,8 +1,10 @@
 """python -m stages.score on folders of other systems."""
 
+import hashlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -210,3 +212,109 @@ def test_few_pictures_say_what_to_do(score, pictures, tmp_path):
     done = score("--generated", folders[0], "--target", folders[1])
     assert done.returncode == 1
     assert "--classifier none" in done.stderr
+
+
+# --- the leaderboard -----------------------------------------------------------------------------
+
+
+def test_rows_are_added_to_a_leaderboard(score, pictures, folders, tmp_path):
+    board = tmp_path / "boards" / "leaderboard.csv"
+    common = ("--target", folders[1], "--classifier", "none", "--append", board)
+    real = save(tmp_path / "again", pictures[1])
+    for name, folder in (("theirs", folders[0]), ("real", real)):
+        done = score("--generated", folder, *common, "--name", name)
+        assert done.returncode == 0, done.stderr
+    table = pd.read_csv(board).set_index("name")
+    assert list(table.index) == ["theirs", "real"]
+    assert list(table["pairs"]) == [len(NAMES)] * 2
+    np.testing.assert_allclose(table.at["theirs", "ssim"], np.mean(expected(*pictures)), atol=1e-6)
+    assert table.at["real", "ssim"] == 1
+    assert table.at["theirs", "generated_sha256"] != table.at["theirs", "targets_sha256"]
+    assert table.at["real", "generated_sha256"] == table.at["real", "targets_sha256"]
+    assert table.at["theirs", "command"].startswith("python -m stages.score --generated")
+    assert table.at["theirs", "version"]
+
+
+def test_the_hash_is_of_names_and_pixels(score, pictures, folders, tmp_path):
+    """As a reader of the page can compute it, and whatever the format of the files."""
+    board = tmp_path / "leaderboard.csv"
+    common = ("--target", folders[1], "--classifier", "none", "--append", board, "--name", "x")
+    assert score("--generated", folders[0], *common).returncode == 0
+    expected = hashlib.sha256()
+    for name in sorted(NAMES):
+        expected.update(f"{name}\n(32, 16, 3)\n".encode() + pictures[0][name].tobytes())
+    assert pd.read_csv(board).at[0, "generated_sha256"] == expected.hexdigest()
+    for path in folders[0].iterdir():
+        Image.open(path).save(path, compress_level=0)
+    assert (
+        score("--generated", folders[0], *common).returncode == 0
+    )  # the same images: the same row
+    assert len(pd.read_csv(board)) == 1
+
+
+def test_a_name_is_of_one_set_of_images(score, folders, tmp_path):
+    board = tmp_path / "leaderboard.csv"
+    common = ("--classifier", "none", "--append", board, "--name", "x")
+    assert score("--generated", folders[0], "--target", folders[1], *common).returncode == 0
+    before = board.read_bytes()
+    done = score("--generated", folders[1], "--target", folders[1], *common)
+    assert done.returncode == 1
+    assert "has a row 'x' of other images: choose another --name" in done.stderr
+    assert board.read_bytes() == before
+
+
+def test_a_leaderboard_gains_the_columns_of_its_rows(score, folders, tmp_path):
+    board = tmp_path / "leaderboard.csv"
+    common = ("--generated", folders[0], "--target", folders[1], "--append", board)
+    for name, classifier in (("a", "none"), ("b", "efficientnet-lite0")):
+        assert score(*common, "--name", name, "--classifier", classifier).returncode == 0
+    fid = pd.read_csv(board).set_index("name")["fid_efficientnet_lite0"]
+    assert np.isnan(fid["a"])
+    assert fid["b"] > 0
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "", "\0"])
+def test_what_is_no_leaderboard_is_left_alone(score, folders, tmp_path, text):
+    board = tmp_path / "leaderboard.csv"
+    board.write_text(text)
+    common = ("--generated", folders[0], "--target", folders[1], "--classifier", "none")
+    done = score(*common, "--append", board, "--name", "x")
+    assert done.returncode == 1
+    assert str(board) in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert board.read_text() == text
+
+
+def test_a_row_needs_a_name(score, folders, tmp_path):
+    common = ("--generated", folders[0], "--target", folders[1], "--classifier", "none")
+    done = score(*common, "--append", tmp_path / "leaderboard.csv")
+    assert done.returncode == 2
+    assert not (tmp_path / "leaderboard.csv").exists()
+
+
+def test_a_list_of_pairs_gives_the_order(score, pictures, tmp_path):
+    """IS depends on it."""
+    sources = [f"{i:04d}_c1.jpg" for i in range(12)]
+    pairs = list(zip(sources, sources[1:] + sources[:1], strict=True))[::-1]
+    lines = "".join(f"{a},{b}\n" for a, b in pairs)
+    (tmp_path / "pairs.csv").write_text(f"from,to\n{lines}")
+    names = [f"{Path(a).stem}__{Path(b).stem}" for a, b in pairs]
+    folders = [
+        save(tmp_path / n, dict(zip(names, p.values(), strict=True)))
+        for n, p in zip(("made", "real"), pictures, strict=True)
+    ]
+    done = score(
+        *("--generated", folders[0], "--target", folders[1], "--classifier", "none"),
+        *("--pairs", tmp_path / "pairs.csv", "--output", tmp_path / "out"),
+    )
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "out" / "scores.csv")
+    assert list(table["name"]) == names
+    np.testing.assert_allclose(table["ssim"], expected(*pictures), atol=1e-6)
+    (folders[0] / f"{names[0]}.png").rename(folders[0] / "x.png")
+    (folders[1] / f"{names[0]}.png").rename(folders[1] / "x.png")
+    done = score(
+        *("--generated", folders[0], "--target", folders[1], "--classifier", "none"),
+        *("--pairs", tmp_path / "pairs.csv"),
+    )
+    assert "x is no pair of the list" in done.stderr

@@ -184,6 +184,7 @@ class Evaluation(Section):
     split: Literal["test", "validation"] = "test"
     pairs: Annotated[int, Field(ge=10, le=MOST)]  # the ten splits of IS need one image each
     classifier: Literal["inception-2015", "efficientnet-lite0"] = "inception-2015"
+    fid_reference: Literal["test", "train"] = "test"
     pose: Literal["silhouettes", "keypoints"] | None = None
     lpips: bool = False
     crop_width: Count | None = None

@@ -15,28 +15,35 @@ from vdg.data.silhouettes import read_silhouettes
 from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays, write_bytes, write_json
 from vdg.metrics import classifiers, perceptual
+from vdg.metrics.fid import Statistics, statistics
 from vdg.metrics.perceptual import Perceptual
-from vdg.metrics.pose import KeyPointJudge, Segmenter, SilhouetteJudge, train_segmenter
+from vdg.metrics.pose import (
+    KeypointAccuracy,
+    PoseMetric,
+    Segmenter,
+    SilhouetteIoU,
+    train_segmenter,
+)
 from vdg.metrics.scorer import FLOOR_MASKS, Scorer, noise_floor
 from vdg.pose import pose_distance, views
 from vdg.runtime import provenance, select_device, set_up
 
 BATCH = 50
-SEGMENTER = "segmenter.safetensors"
+SEGMENTER, STATISTICS = "segmenter.safetensors", "statistics.safetensors"
 SHOWN = 10  # pairs in the qualitative grid, evenly spaced in the test list
 
 
 class EvalPairs:
     """The evaluation pairs: positions, source and target images, target masks."""
 
-    def __init__(self, data: Path, config: dict, device: torch.device):
+    def __init__(self, data: PairData, config: dict):
         split, count = config["split"], config["pairs"]
-        self.data: PairData = load_pairs(data, split, device)
-        drawn = draw_pairs(self.data.pairs.numpy(), count)
+        self.data = data
+        drawn = draw_pairs(data.pairs.numpy(), count)
         self.positions = torch.as_tensor(drawn)
         if len(drawn) < 10:
             raise InputError(
-                f"{data} has {len(drawn)} {split} pairs, fewer than the ten splits of IS need"
+                f"the data set has {len(drawn)} {split} pairs, fewer than the ten splits of IS need"
             )
         if len(drawn) < count:
             print(f"the data set has {len(drawn)} {split} pairs, fewer than the {count} configured")
@@ -69,16 +76,22 @@ def _start(config: dict) -> torch.device:
     return select_device(config["device"])
 
 
-def _scorer(config: dict, data: Path, pairs: EvalPairs, references: Path, real=None) -> Scorer:
-    """The scorer of a data set's evaluation. real: features of the targets, if already computed."""
+def _scorer(
+    config: dict,
+    data: Path,
+    pairs: EvalPairs,
+    references: Path,
+    known: dict[str, Statistics] | None = None,
+) -> Scorer:
+    """The scorer of a data set's evaluation. known: references of FID that were computed before."""
     device = pairs.data.device
     return Scorer(
         pairs.images(1),
         pairs.masks(),
         classifiers.load(config["classifier"], device),
         config["crop_width"],
-        _judge(config["pose"], data, pairs, references),
-        real,
+        _pose_metric(config["pose"], data, pairs, references),
+        known,
         Perceptual(device) if config["lpips"] else None,
     )
 
@@ -87,19 +100,21 @@ def references(config: dict, data: Path, output: Path) -> None:
     """Score the reference rows: real target, copy of the source, mean training image.
 
     config: configs/<dataset>/references.json. Writes one JSON and one CSV per row to `output`, and
-    the features and samples of the real targets, which the other rows use.
+    the samples of the real targets and the references of FID, which the other rows use.
     """
     device = _start(config)
-    pairs = EvalPairs(data, config, device)
+    evaluated, train = load_pairs(data, [config["split"], "train"], device)
+    pairs = EvalPairs(evaluated, config)
     targets = pairs.images(1)
-    train = load_pairs(data, "train", device)
-    pictures = train.pairs.unique().to(train.device)
+    trained_on = train.pairs.unique().to(train.device)
     if config["pose"] == "silhouettes":
-        shapes = _silhouettes(data, train)[pictures]
-        _save_segmenter(output, train_segmenter(train.images[pictures], shapes))
+        silhouettes = _silhouettes(data, train)[trained_on]
+        _save_segmenter(output, train_segmenter(train.images[trained_on], silhouettes))
     scorer = _scorer(config, data, pairs, output)
-    total = sum(train.images[chunk].long().sum(0) for chunk in pictures.split(256))
-    mean = (total / len(pictures)).round().to(torch.uint8).cpu().numpy()
+    features = scorer.features(train.images)[_not_evaluated(train, evaluated)]
+    scorer.references["train_fid"] = statistics(features)
+    total = sum(train.images[chunk].long().sum(0) for chunk in trained_on.split(256))
+    mean = (total / len(trained_on)).round().to(torch.uint8).cpu().numpy()
     rows = {
         "real": targets,
         "copy-source": pairs.images(0),
@@ -110,24 +125,47 @@ def references(config: dict, data: Path, output: Path) -> None:
         about = {"mask_ssim_floor": floor}
         _write(output, name, scorer, np.ascontiguousarray(images), pairs, about)
     write_arrays(output / "samples.safetensors", pairs.examples(pairs.shown))
-    write_arrays(output / "features.safetensors", {"real": scorer.real_features})
+    arrays = {
+        f"{name}.{key}": array
+        for name, reference in scorer.references.items()
+        for key, array in reference._asdict().items()
+    }
+    write_arrays(output / STATISTICS, arrays)
+
+
+def _not_evaluated(train: PairData, evaluated: PairData) -> np.ndarray:
+    """bool (N,): the images of the training part, without those of evaluated identities, which it
+    also holds in a hold-out."""
+    identities = np.array(train.identities)
+    if train.part != evaluated.part:
+        return np.ones(len(identities), bool)
+    return ~np.isin(identities, identities[evaluated.pairs.unique()])
+
+
+def _read_statistics(references: Path) -> dict[str, Statistics]:
+    arrays, _ = read_arrays(references / STATISTICS)
+    names = {key.partition(".")[0] for key in arrays}
+    return {
+        name: Statistics(*(arrays[f"{name}.{field}"] for field in Statistics._fields))
+        for name in sorted(names)
+    }
 
 
 def evaluate(config: dict, data: Path, model: Path, references: Path, output: Path) -> None:
     """Generate the test pairs with a trained model and score them as the reference rows."""
     device = _start(config)
     generator, meta = systems.load(model, device)
-    pairs = EvalPairs(data, config, device)
-    real = read_arrays(references / "features.safetensors")[0]["real"]
-    scorer = _scorer(config, data, pairs, references, real)
+    (evaluated,) = load_pairs(data, [config["split"]], device)
+    pairs = EvalPairs(evaluated, config)
+    scorer = _scorer(config, data, pairs, references, _read_statistics(references))
     generated = generate(generator, pairs, config["precision"])
     parameters = sum(p.numel() for p in generator.parameters())
     about = meta | {"parameters": parameters} | provenance(device, config)
     table = _write(output, "scores", scorer, generated, pairs, about)
     write_arrays(output / "samples.safetensors", {"generated": generated[pairs.shown]})
-    picked = extremes(table["mask_ssim"].to_numpy())
-    found = pairs.examples(picked) | {"generated": generated[picked]}
-    write_arrays(output / "extremes.safetensors", found)
+    selected = extremes(table["mask_ssim"].to_numpy())
+    examples = pairs.examples(selected) | {"generated": generated[selected]}
+    write_arrays(output / "extremes.safetensors", examples)
 
 
 def extremes(scores: np.ndarray) -> np.ndarray:
@@ -136,27 +174,28 @@ def extremes(scores: np.ndarray) -> np.ndarray:
     return order[[0, len(order) // 2, -1]]
 
 
-def _judge(kind: str | None, data: Path, pairs: EvalPairs, references: Path):
+def _pose_metric(
+    kind: str | None, data: Path, pairs: EvalPairs, references: Path
+) -> PoseMetric | None:
     """The pose metric of a data set's evaluation, or None."""
     device, targets = pairs.data.device, pairs.positions[:, 1].to(pairs.data.device)
     if kind == "silhouettes":
         network = Segmenter().to(device, memory_format=torch.channels_last)
         network.load_state_dict(read_arrays(references / SEGMENTER, "pt")[0])
-        return SilhouetteJudge(network.eval(), _silhouettes(data, pairs.data)[targets])
+        return SilhouetteIoU(network.eval(), _silhouettes(data, pairs.data)[targets])
     if kind == "keypoints":
         estimate = estimators.load(pairs.data.height, pairs.data.width, device)
-        return KeyPointJudge(estimate, pairs.data.keypoints[targets].cpu().numpy())
+        return KeypointAccuracy(estimate, pairs.data.keypoints[targets].cpu().numpy())
     return None
 
 
-def _silhouettes(data: Path, pictures: PairData) -> torch.Tensor:
+def _silhouettes(data: Path, pairs: PairData) -> torch.Tensor:
     """The silhouettes of the images, in their order: bool (N, H, W)."""
-    names, silhouettes = read_silhouettes(
-        data / "download" / f"silhouettes-{pictures.part}.safetensors"
-    )
+    path = data / "download" / f"silhouettes-{pairs.part}.safetensors"
+    names, silhouettes = read_silhouettes(path)
     position = {name: i for i, name in enumerate(names)}
-    order = [position[name] for name in pictures.names]
-    return torch.as_tensor(silhouettes[order]).to(pictures.device)
+    order = [position[name] for name in pairs.names]
+    return torch.as_tensor(silhouettes[order]).to(pairs.device)
 
 
 def _save_segmenter(folder: Path, network: Segmenter) -> None:
@@ -179,7 +218,7 @@ def generate(generator, pairs: EvalPairs, precision: str = "fp32") -> np.ndarray
 def _write(
     output: Path, name: str, scorer: Scorer, images, pairs: EvalPairs, about: dict
 ) -> pd.DataFrame:
-    figures, table = scorer(images)
+    metrics, table = scorer(images)
     names, joints = np.array(pairs.data.names), pairs.data.keypoints.cpu().numpy()
     seen = views(joints)[pairs.positions]
     moved = pose_distance(*joints[pairs.positions.T.numpy()]) / pairs.data.height
@@ -187,7 +226,7 @@ def _write(
     table.insert(0, "views", [f"{source} → {target}" for source, target in seen])
     table.insert(0, "to", names[pairs.positions[:, 1]])
     table.insert(0, "from", names[pairs.positions[:, 0]])
-    scores = {"metrics": figures, "pairs": len(table), "classifier": scorer.classifier.name}
+    scores = {"metrics": metrics, "pairs": len(table), "classifier": scorer.classifier.name}
     write_json(output / f"{name}.json", scores | {"about": about})
     write_bytes(output / f"{name}.csv", table.to_csv(index=False, float_format="%.6f").encode())
     return table

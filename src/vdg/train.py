@@ -95,7 +95,7 @@ def stage2_task(config: dict, stage1: nn.Module, meta: dict) -> tuple[Task, dict
 def _train(run: Run, task: Task, meta: dict, device: torch.device) -> None:
     if run.config["compile"]:
         require_compiler()
-    pairs, validation = (load_pairs(run.data, split, device) for split in SPLITS)
+    pairs, validation = load_pairs(run.data, SPLITS, device)
     cost = budget(task, run.settings, meta)
     scratch = scratch_folder(
         run.config | {"seed": run.seed, "meta": meta, "device": device.type}, run.inputs

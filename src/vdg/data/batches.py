@@ -1,6 +1,8 @@
 """Batches of image pairs and key points, built from packed files on the training device."""
 
-from dataclasses import dataclass
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +42,8 @@ class PairData:
                 "the pictures and the key points are not of the same run: run the download and "
                 "pose-heatmaps stages again"
             )
-        self.device, self.names, self.part = torch.device(device), images.names, poses.part
+        self.device, self.part = torch.device(device), poses.part
+        self.names, self.identities = images.names, images.identities
         self.images = torch.as_tensor(images.images).to(self.device)
         self.keypoints = torch.as_tensor(poses.keypoints).to(self.device)
         self.masks = torch.as_tensor(poses.masks()).to(self.device)
@@ -76,10 +79,19 @@ class PairData:
         return mirrored
 
 
-def load_pairs(data: Path, split: str, device) -> PairData:
-    """The images and poses of one split under data/<dataset>."""
-    poses = PoseSet.load(data / "poses" / f"{split}.safetensors")
-    return PairData(ImageSet.load(PairData.packed(data, split), "pt"), poses, device)
+def load_pairs(data: Path, splits: Iterable[str], device: torch.device | str) -> list[PairData]:
+    """The images and poses of splits under data/<dataset>.
+
+    Splits of one packed file share its images on the device: those of DeepFashion take 9 GB.
+    """
+
+    @functools.cache
+    def images(packed: Path) -> ImageSet:
+        loaded = ImageSet.load(packed, "pt")
+        return replace(loaded, images=torch.as_tensor(loaded.images).to(device))
+
+    poses = {split: PoseSet.load(data / "poses" / f"{split}.safetensors") for split in splits}
+    return [PairData(images(PairData.packed(data, s)), poses[s], device) for s in splits]
 
 
 def from_uint8(images: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Read folders of generated images of any system, to score them with the same metrics."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from vdg.errors import InputError
 from vdg.pose import pose_mask
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+VIS = "_vis"
 Pictures = dict[str, np.ndarray]
 """Images by file name without suffix, sorted by name: uint8 (H, W, 3) each."""
 
@@ -42,15 +44,52 @@ def _read(file: Path, mode: str) -> np.ndarray:
 
 
 def split_strips(strips: Pictures, where: str) -> tuple[Pictures, Pictures]:
-    """Split strips of source | target | generated image. Returns (generated, targets)."""
+    """Split strips of source | target | generated image. Returns (generated, targets).
+
+    Names that end in _vis, as PATN's do, are strips of five: source | source pose | target |
+    target pose | generated image.
+    """
     generated, targets = {}, {}
     for name, strip in strips.items():
-        if strip.shape[1] % 3:
+        count, word = (5, "five") if name.endswith(VIS) else (3, "three")
+        if strip.shape[1] % count:
             raise InputError(
-                f"{where}: {name} is {strip.shape[1]} wide, not three pictures side by side"
+                f"{where}: {name} is {strip.shape[1]} wide, not {word} pictures side by side"
             )
-        _, targets[name], generated[name] = np.split(strip, 3, axis=1)
+        *others, generated[name] = np.split(strip, count, axis=1)
+        targets[name] = others[-1] if count == 3 else others[2]
     return generated, targets
+
+
+def pair_name(source: str, target: str) -> str:
+    """The name of a generated image, without suffix, by the file names of its pair."""
+    return f"{_bare(source)}__{_bare(target)}"
+
+
+def strip_name(source: str, target: str) -> str:
+    """The name of a strip, without suffix, as PATN's code writes it."""
+    return f"{source}___{target}{VIS}"
+
+
+def in_order(pictures: Pictures, pairs: Iterable[tuple[str, str]]) -> Pictures:
+    """The images, named by `pair_name` or `strip_name`, in the order of a list of pairs.
+
+    Raises InputError for a name without a pair.
+    """
+    places = {}
+    for i, pair in enumerate(pairs):
+        places |= {pair_name(*pair): i, strip_name(*pair): i}
+    for name in pictures:
+        if name not in places:
+            raise InputError(
+                f"{name} is no pair of the list: pictures are named SOURCE__TARGET, or strips "
+                f"SOURCE___TARGET{VIS}"
+            )
+    return {name: pictures[name] for name in sorted(pictures, key=lambda name: places[name])}
+
+
+def _bare(name: str) -> str:
+    return Path(name).stem if Path(name).suffix.lower() in SUFFIXES else name
 
 
 def stack(generated: Pictures, targets: Pictures) -> tuple[list[str], np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ def paired_interval(differences: np.ndarray, confidence: float = 0.95) -> tuple[
     pairs = np.atleast_2d(differences).mean(0)
     if np.ptp(pairs) == 0:  # nothing to resample
         return float(pairs[0]), float(pairs[0])
-    found = stats.bootstrap(
+    result = stats.bootstrap(
         (pairs,),
         np.mean,
         n_resamples=RESAMPLES,
@@ -25,4 +25,5 @@ def paired_interval(differences: np.ndarray, confidence: float = 0.95) -> tuple[
         method="percentile",
         rng=np.random.default_rng(0),
     )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    interval = result.confidence_interval
+    return float(interval.low), float(interval.high)

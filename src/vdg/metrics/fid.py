@@ -1,32 +1,39 @@
 """Frechet Inception Distance (Heusel et al., "GANs trained by a two time-scale update rule
 converge to a local Nash equilibrium", NeurIPS 2017)."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from vdg.errors import InputError
 
 
-def statistics(features) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (D,) of features (N, D) and a factor A (min(N, D), D) of their covariance A^T A.
+class Statistics(NamedTuple):
+    """Mean (D,) of features (N, D) and a factor A (min(N, D), D) of their covariance A^T A."""
 
-    The covariance is normalised by N - 1, as in numpy and pytorch-fid.
-    """
+    mean: np.ndarray
+    factor: np.ndarray
+
+
+def statistics(features) -> Statistics:
+    """Statistics of features (N, D). The covariance is normalised by N - 1, as in pytorch-fid."""
     features = np.asarray(features, dtype=np.float64)
     if len(features) < 2:
         raise InputError(f"FID needs at least 2 images, not {len(features)}: evaluate more pairs")
     mu = features.mean(0)
-    return mu, np.linalg.qr((features - mu) / np.sqrt(len(features) - 1), mode="r")
+    centred = (features - mu) / np.sqrt(len(features) - 1)
+    return Statistics(mu, np.linalg.qr(centred, mode="r"))
 
 
-def fid(features_a, features_b) -> float:
-    """|mu_a - mu_b|^2 + Tr(S_a + S_b - 2 (S_a S_b)^(1/2)) of two feature sets (N, D), (M, D).
+def fid(a: Statistics, b: Statistics) -> float:
+    """|mu_a - mu_b|^2 + Tr(S_a + S_b - 2 (S_a S_b)^(1/2)) of the statistics of two feature sets.
 
     With S_a = A^T A and S_b = B^T B, the trace of the square root is the sum of the singular values
     of A B^T. pytorch-fid computes the same value by a matrix square root, which is unstable for
     singular covariances (N < D) and many times slower there. FID is biased upwards for few images:
     compare scores of equal N only.
     """
-    (mu_a, A), (mu_b, B) = statistics(features_a), statistics(features_b)
+    (mu_a, A), (mu_b, B) = a, b
     cross = np.linalg.svd(A @ B.T, compute_uv=False).sum()
     distance = ((mu_a - mu_b) ** 2).sum() + (A**2).sum() + (B**2).sum() - 2 * cross
     return float(max(distance, 0.0))  # rounding may make it negative for equal sets

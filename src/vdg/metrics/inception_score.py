@@ -20,7 +20,7 @@ def inception_score(probabilities, splits: int = 10) -> tuple[float, float]:
             "evaluate more pairs"
         )
     bounds = [len(p) * i // splits for i in range(splits + 1)]
-    parts = np.split(p, bounds[1:-1])
+    chunks = np.split(p, bounds[1:-1])
     # rel_entr(p, q) = p log(p / q), and 0 where p is 0
-    scores = [np.exp(rel_entr(part, part.mean(0)).sum(1).mean()) for part in parts]
+    scores = [np.exp(rel_entr(chunk, chunk.mean(0)).sum(1).mean()) for chunk in chunks]
     return float(np.mean(scores)), float(np.std(scores))

@@ -21,12 +21,12 @@ def check_available() -> None:
             "evaluation.lpips needs the package lpips: run `pip install lpips`, or set it to false"
         ) from error
     path = Path(torch.hub.get_dir(), "checkpoints", BACKBONE)
-    wanted = path.stem.rpartition("-")[2]
+    expected = path.stem.rpartition("-")[2]
     try:
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(URL, path, wanted, progress=False)
-        problem = "" if sha256(path).startswith(wanted) else f"{path} has another hash"
+            torch.hub.download_url_to_file(URL, path, expected, progress=False)
+        problem = "" if sha256(path).startswith(expected) else f"{path} has another hash"
     except (OSError, RuntimeError) as error:  # RuntimeError: the download's hash is wrong
         problem = f"the download failed ({error})"
     if problem:

@@ -33,12 +33,12 @@ def pck(estimated: Tensor, target: Tensor, alpha: float = PCK_ALPHA) -> Tensor:
 
     estimated, target: (N, 18, 2), (y, x) in pixels, negative = missing.
     """
-    wanted, found = (target >= 0).all(2), (estimated >= 0).all(2)
-    low = target.masked_fill(~wanted[..., None], 1 << 14).amin(1)
+    present, detected = (target >= 0).all(2), (estimated >= 0).all(2)
+    low = target.masked_fill(~present[..., None], 1 << 14).amin(1)
     reach = alpha * (target.amax(1) - low).amax(1)
     distance = (estimated - target).double().norm(dim=2)
-    correct = wanted & found & (distance <= reach[:, None])
-    return correct.sum(1) / wanted.sum(1).clamp(min=1)
+    correct = present & detected & (distance <= reach[:, None])
+    return correct.sum(1) / present.sum(1).clamp(min=1)
 
 
 class Segmenter(nn.Module):
@@ -64,7 +64,7 @@ def train_segmenter(images: Tensor, silhouettes: Tensor) -> Segmenter:
     """
     network = Segmenter().to(images.device, memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
-    for step in tqdm(range(STEPS), desc="pose judge", unit="step", disable=None):
+    for step in tqdm(range(STEPS), desc="train segmenter", unit="step", disable=None):
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / STEPS)
         drawn = torch.randint(len(images), (BATCH,)).to(images.device)
         x, y = _scaled(images[drawn]), silhouettes[drawn].float()
@@ -83,7 +83,7 @@ def _scaled(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-class SilhouetteJudge:
+class SilhouetteIoU:
     """Pose metric of rendered data: IoU of the segmented person and the rendered silhouette.
 
     silhouettes: bool (N, H, W), of the targets.
@@ -93,14 +93,14 @@ class SilhouetteJudge:
         self.network, self.silhouettes = network, silhouettes
 
     @torch.no_grad()
-    def __call__(self, images: np.ndarray, part: slice) -> dict[str, Tensor]:
-        """images: uint8 (B, H, W, 3), those of the targets `part`."""
-        wanted = self.silhouettes[part]
-        found = self.network(_scaled(torch.as_tensor(images).to(wanted.device))) > 0
-        return {"pose_iou": intersection_over_union(found, wanted).cpu()}
+    def __call__(self, images: np.ndarray, chunk: slice) -> dict[str, Tensor]:
+        """images: uint8 (B, H, W, 3), of the pairs `chunk`."""
+        targets = self.silhouettes[chunk]
+        segmented = self.network(_scaled(torch.as_tensor(images).to(targets.device))) > 0
+        return {"pose_iou": intersection_over_union(segmented, targets).cpu()}
 
 
-class KeyPointJudge:
+class KeypointAccuracy:
     """Pose metric of real data: PCK of the key points estimated in generated images.
 
     estimate: uint8 (B, H, W, 3) -> key points (B, 18, 2); keypoints: (N, 18, 2), of the targets.
@@ -109,7 +109,10 @@ class KeyPointJudge:
     def __init__(self, estimate, keypoints: np.ndarray):
         self.estimate, self.keypoints = estimate, torch.as_tensor(keypoints)
 
-    def __call__(self, images: np.ndarray, part: slice) -> dict[str, Tensor]:
-        """images: uint8 (B, H, W, 3), those of the targets `part`."""
-        found = torch.as_tensor(self.estimate(images))
-        return {"pck": pck(found, self.keypoints[part])}
+    def __call__(self, images: np.ndarray, chunk: slice) -> dict[str, Tensor]:
+        """images: uint8 (B, H, W, 3), of the pairs `chunk`."""
+        estimated = torch.as_tensor(self.estimate(images))
+        return {"pck": pck(estimated, self.keypoints[chunk])}
+
+
+PoseMetric = SilhouetteIoU | KeypointAccuracy

@@ -6,10 +6,11 @@ import torch
 from tqdm import tqdm
 
 from vdg.metrics import classifiers
-from vdg.metrics.fid import fid
+from vdg.metrics.fid import Statistics, fid, statistics
 from vdg.metrics.inception_score import inception_score
 from vdg.metrics.perceptual import Perceptual
-from vdg.metrics.pose import KeyPointJudge, SilhouetteJudge
+from vdg.metrics.pose import PoseMetric
+from vdg.metrics.psnr import psnr
 from vdg.metrics.sharpness import gradient_magnitude, sharpness
 from vdg.metrics.ssim import mask_ssim, ssim
 
@@ -24,8 +25,9 @@ class Scorer:
     masks: bool (N, H, W), pose masks of the targets; None omits the masked metrics.
     classifier: network of IS and FID; None omits both.
     crop_width: width of the central crop for a second SSIM without white margins; None omits it.
-    judge: pose metric; None omits it.
-    real_features: classifier features of the targets (N, D); None computes them.
+    pose: pose metric; None omits it.
+    references: those of FID by its name: "fid", of the targets, and "train_fid", of the training
+        images; None computes that of the targets.
     perceptual: LPIPS; None omits it.
     """
 
@@ -35,31 +37,31 @@ class Scorer:
         masks: np.ndarray | None,
         classifier: classifiers.Classifier | None,
         crop_width: int | None = None,
-        judge: SilhouetteJudge | KeyPointJudge | None = None,
-        real_features: np.ndarray | None = None,
+        pose: PoseMetric | None = None,
+        references: dict[str, Statistics] | None = None,
         perceptual: Perceptual | None = None,
     ):
         self.targets, self.masks, self.classifier = targets, masks, classifier
-        self.crop_width, self.judge, self.perceptual = crop_width, judge, perceptual
-        if real_features is None and classifier is not None:
-            real_features, _ = self._classify(targets)
-        self.real_features = real_features
+        self.crop_width, self.pose, self.perceptual = crop_width, pose, perceptual
+        if references is None and classifier is not None:
+            references = {"fid": statistics(self.features(targets))}
+        self.references = references or {}
 
     def __call__(self, generated: np.ndarray) -> tuple[dict[str, float], pd.DataFrame]:
         """generated: uint8 (N, H, W, 3). Returns (metrics of the set, metrics of each pair)."""
         columns: dict[str, list] = {}
         spans = range(0, len(generated), BATCH)
         for i in tqdm(spans, desc="score", unit="batch", disable=None):
-            part = slice(i, i + BATCH)
-            for name, values in self._pairwise(generated[part], part).items():
+            chunk = slice(i, i + BATCH)
+            for name, values in self._pairwise(generated[chunk], chunk).items():
                 columns.setdefault(name, []).append(values.double())
         table = pd.DataFrame({name: torch.cat(values) for name, values in columns.items()})
-        figures = {name: float(table[name].mean()) for name in table if "gradient" not in name}
+        metrics = {name: float(table[name].mean()) for name in table if "gradient" not in name}
         if self.classifier is not None:
-            figures |= self._set_figures(generated)
+            metrics |= self._set_metrics(generated)
         gradients = (table[name].to_numpy() for name in ("gradient", "target_gradient"))
-        figures["sharpness"] = sharpness(*gradients)
-        return figures, table
+        metrics["sharpness"] = sharpness(*gradients)
+        return metrics, table
 
     @property
     def classifier_suffix(self) -> str:
@@ -67,42 +69,49 @@ class Scorer:
         name = self.classifier.name
         return "" if name == "Inception-2015" else "_" + name.lower().replace("-", "_")
 
-    def _set_figures(self, generated: np.ndarray) -> dict[str, float]:
+    def _set_metrics(self, generated: np.ndarray) -> dict[str, float]:
         features, probabilities = self._classify(generated)
         scored = {"is": probabilities}
         if self.masks is not None:
             scored["mask_is"] = self._classify(generated * self.masks[..., None])[1]
-        figures, suffix = {}, self.classifier_suffix
+        metrics, suffix = {}, self.classifier_suffix
         for name, given in scored.items():
-            figures[name + suffix], figures[f"{name}{suffix}_splits_std"] = inception_score(given)
-        figures["fid" + suffix] = fid(features, self.real_features)
-        return figures
+            metrics[name + suffix], metrics[f"{name}{suffix}_splits_std"] = inception_score(given)
+        generated_statistics = statistics(features)
+        for name, reference in self.references.items():
+            metrics[name + suffix] = fid(generated_statistics, reference)
+        return metrics
 
-    def _pairwise(self, generated: np.ndarray, part: slice) -> dict[str, torch.Tensor]:
-        x, y = _channels_first(generated), _channels_first(self.targets[part])
+    def _pairwise(self, generated: np.ndarray, chunk: slice) -> dict[str, torch.Tensor]:
+        x, y = _channels_first(generated), _channels_first(self.targets[chunk])
         spread = (x.amax((1, 2, 3)) - x.amin((1, 2, 3))).double().clamp(min=1)
-        figures = {
+        metrics = {
             "ssim": ssim(x, y),
             "ssim_pg2": ssim(x, y, window="uniform"),
             "ssim_def_gan_script": ssim(x, y, data_range=spread),
+            "psnr": psnr(x, y),
         }
         if self.masks is not None:
-            mask = torch.as_tensor(self.masks[part])[:, None]
-            figures["mask_ssim"] = mask_ssim(x, y, mask)
-            figures["mask_ssim_pg2"] = mask_ssim(x, y, mask, window="uniform")
+            mask = torch.as_tensor(self.masks[chunk])[:, None]
+            metrics["mask_ssim"] = mask_ssim(x, y, mask)
+            metrics["mask_ssim_pg2"] = mask_ssim(x, y, mask, window="uniform")
         if self.crop_width:
             left = (x.shape[3] - self.crop_width) // 2
             middle = slice(left, left + self.crop_width)
-            figures[f"ssim_{self.crop_width}"] = ssim(x[..., middle], y[..., middle])
-        if self.judge is not None:
-            figures |= self.judge(generated, part)
+            metrics[f"ssim_{self.crop_width}"] = ssim(x[..., middle], y[..., middle])
+        if self.pose is not None:
+            metrics |= self.pose(generated, chunk)
         if self.perceptual is not None:
-            figures["lpips"] = self.perceptual(x, y)
-        figures["gradient"] = gradient_magnitude(x)
-        figures["target_gradient"] = gradient_magnitude(y)
-        return figures
+            metrics["lpips"] = self.perceptual(x, y)
+        metrics["gradient"] = gradient_magnitude(x)
+        metrics["target_gradient"] = gradient_magnitude(y)
+        return metrics
 
-    def _classify(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def features(self, images: np.ndarray | torch.Tensor) -> np.ndarray:
+        """The classifier's features (N, D) of uint8 images (N, H, W, 3)."""
+        return self._classify(images)[0]
+
+    def _classify(self, images: np.ndarray | torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         both = [
             self.classifier(_channels_first(images[i : i + BATCH]))
             for i in tqdm(range(0, len(images), BATCH), desc="classify", disable=None)
@@ -111,7 +120,7 @@ class Scorer:
         return torch.cat(features).numpy(), torch.cat(probabilities).numpy()
 
 
-def _channels_first(images: np.ndarray) -> torch.Tensor:
+def _channels_first(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     return torch.as_tensor(images).permute(0, 3, 1, 2)
 
 

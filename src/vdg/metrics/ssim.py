@@ -28,6 +28,7 @@ def _gaussian(sigma: float, radius: int) -> torch.Tensor:
 WINDOWS = {
     "gaussian": (_gaussian(1.5, 5), 1, 1.0),  # Def-GAN's setting: population covariance
     "uniform": (torch.ones(7, dtype=torch.float64), 49, 49 / 48),  # PG2's: sample covariance
+    "narrow": (_gaussian(0.8, 3), 1, 1.0),  # of the part-based loss: 7 taps
 }
 
 
@@ -37,8 +38,8 @@ def ssim(
     """Mean SSIM of each image pair over channels and over all windows inside the image.
 
     x, y: (N, C, H, W), any real dtype.
-    window: "gaussian", 11 x 11 taps with sigma 1.5 and population covariance; or "uniform",
-        7 x 7 with sample covariance.
+    window: "gaussian", 11 x 11 taps with sigma 1.5 and population covariance; "uniform", 7 x 7
+        with sample covariance; or "narrow", 7 x 7 taps with sigma 0.8 and population covariance.
     data_range: largest minus smallest possible value, a number or one per image (N,). Def-GAN's
         script uses the range of the generated image; a range of 0 can give nan, as it does there.
 

@@ -45,11 +45,13 @@ class _Form(BaseModel):
 
 
 class Dataset(_Form):
-    """How a data set was split, evaluated and drawn. published: its columns of the paper's table;
+    """How a data set was split, evaluated and drawn. fid_reference: what the main table's FID
+    compares with, the targets or the training images; published: its columns of the paper's table;
     rendered: True if no picture shows a real person."""
 
     split: Literal["official", "hold-out"]
     evaluated: Literal["test", "validation"]
+    fid_reference: Literal["test", "train"] = "test"
     rendered: bool
     published: Literal["market1501", "deepfashion"] | None
     height: PositiveInt

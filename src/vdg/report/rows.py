@@ -23,7 +23,7 @@ from vdg.report.inputs import (
 
 MAIN = ("ssim", "is", "mask_ssim", "mask_is", "fid", "sharpness")
 OPTIONAL = ("pose_iou", "pck", "lpips")  # opt-in per data set
-CLASSIFIED = ("is", "mask_is", "fid")
+CLASSIFIED = ("is", "mask_is", "fid", "train_fid")
 PER_PAIR = ("ssim", "mask_ssim", "pose_iou", "pck", "lpips")
 LOWER_IS_BETTER = ("fid", "lpips")
 
@@ -88,6 +88,8 @@ class DatasetReport:
 
     def column(self, metric: str) -> str:
         """The key of a metric in scores.json."""
+        if metric == "fid" and self.settings.fid_reference == "train":
+            metric = "train_fid"
         return metric + self.suffix if metric in CLASSIFIED else metric
 
     def value(self, row: Row, metric: str) -> float:
@@ -194,7 +196,8 @@ def _suffix(metrics: dict) -> str:
 
 
 def _require_same_evaluation(path: Path, scores: Scores, real: ReferenceScores) -> None:
-    needed = {m + _suffix(real.metrics) if m in CLASSIFIED else m for m in MAIN} | {*real.metrics}
+    main = (*MAIN, "train_fid")  # which may stand in the place of fid
+    needed = {m + _suffix(real.metrics) if m in CLASSIFIED else m for m in main} | {*real.metrics}
     missing = sorted(needed - scores.metrics.keys())
     if missing:
         raise InputError(f"{path}: no metric {missing[0]!r}: {REMEDY}")

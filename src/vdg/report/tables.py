@@ -19,10 +19,12 @@ HEADINGS = {
     "mask_ssim": "mask-SSIM ↑",
     "mask_is": "mask-IS{} ↑",
     "fid": "FID{} ↓",
+    "train_fid": "FID{} to training images ↓",
     "sharpness": "sharpness → 1",
     "pose_iou": "pose IoU ↑",
     "pck": "PCK@0.1 ↑",
     "lpips": "LPIPS ↓",
+    "psnr": "PSNR ↑",
     "ssim_pg2": "SSIM (PG²)",
     "mask_ssim_pg2": "mask-SSIM (PG²)",
     "ssim_def_gan_script": "SSIM (Def-GAN script)",
@@ -33,7 +35,11 @@ ABOUT = {
     "mean-image": "the mean of the training images",
     "published": "quoted from the paper",
 }
-DIGITS = {"fid": 1}  # decimals; 3 of all other metrics, as the paper prints them
+DIGITS = {
+    "fid": 1,
+    "train_fid": 1,
+    "psnr": 2,
+}  # decimals; 3 of all other metrics, as the paper prints them
 QUARTERS = 4
 
 
@@ -129,6 +135,8 @@ def number(values: list[float] | None, metric: str) -> str:
 
 
 def heading(metric: str, report: DatasetReport) -> str:
+    if metric == "fid" and report.settings.fid_reference == "train":
+        metric = "train_fid"
     return HEADINGS[metric].format(f" ({report.classifier})" if report.suffix else "")
 
 
@@ -272,13 +280,15 @@ def _by_group(report: DatasetReport, title: str, groups: list[tuple], metric: st
 
 
 def other_settings(report: DatasetReport) -> Table:
-    """SSIM with the settings of other code bases, and whatever else was scored."""
+    """Both FIDs, SSIM with the settings of other code bases, and whatever else was scored."""
     known = report.row("real").metrics
-    headings = _headings(known)
-    metrics = [m for m in headings if m in known and m not in report.main]
+    headings = _headings(known) | {"fid": "FID{} to targets ↓"}
+    keys = {m: m + report.suffix if m in CLASSIFIED else m for m in headings}
+    shown = ("fid", "train_fid", *(m for m in headings if m not in report.main))
+    metrics = [m for m in dict.fromkeys(shown) if keys[m] in known]
     rows = report.of_kind("reference", "compared", "ours")
-    lines = [[row.name, *(number(row.metrics[m], m) for m in metrics)] for row in rows]
-    return Table(["row", *(headings[m] for m in metrics)], lines)
+    lines = [[row.name, *(number(row.metrics[keys[m]], m) for m in metrics)] for row in rows]
+    return Table(["row", *(headings[m].format("") for m in metrics)], lines)
 
 
 def _headings(metrics: Iterable[str]) -> dict[str, str]:
