@@ -75,4 +75,4 @@ demo: setup  ## a page to try the models
 	python -m stages.demo
 
 clean:  ## delete what the pipeline made (DVC's cache is kept)
-	rm -rf configs data losses models scores .scratch
+	rm -rf configs data losses models pictures scores .scratch
