@@ -410,6 +410,7 @@ REPORT = {"report.json"}
         ("dataset.synthetic.evaluation.pairs", 77, scoring(**ONE)),
         ("dataset.synthetic.evaluation.split", "validation", scoring(**ONE) | REPORT),
         ("dataset.synthetic.evaluation.fid_reference", "train", REPORT),
+        ("dataset.synthetic.evaluation.pictures", True, evaluation(**ONE)),
         ("dataset.synthetic.poses.hold_out_identities", 77, runs("pose-heatmaps", **ONE)),
         ("dataset.synthetic.poses.validation_identities", 7, runs("pose-heatmaps", **ONE)),
         ("dataset.synthetic.poses.split", "hold-out", runs("pose-heatmaps", **ONE) | REPORT),

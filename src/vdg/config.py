@@ -188,6 +188,7 @@ class Evaluation(Section):
     pose: Literal["silhouettes", "keypoints"] | None = None
     lpips: bool = False
     crop_width: Count | None = None
+    pictures: bool = False
 
 
 TAGS = {"(rendered)": SyntheticSource, "(archive)": ArchiveSource}

@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[2]
 SPEAKING = ("src/vdg/cli.py", "src/vdg/errors.py")
 """Modules that speak to the user: no output depends on them."""
 DRAWING = ("src/vdg/drawing.py",)
-"""Modules that draw the samples of a training, on which its model does not depend."""
+"""Modules that draw what a model generates, on which neither it nor its scores depend."""
 HARDWARE = ("device", "threads", "precision", "deterministic")
 
 
@@ -79,15 +79,17 @@ def _evaluations(params: Params, name: str) -> dict[str, dict]:
     # both FIDs are computed; which one the main table shows is the report's affair
     evaluation = params.dataset[name].evaluation.model_dump(exclude={"fid_reference"})
     evaluation |= _hardware(params)
-    # the reference rows know no network, and none of its precision
-    references = {key: value for key, value in evaluation.items() if key != "precision"}
+    # the reference rows know no network, none of its precision, and write no generated images
+    own = ("precision", "pictures")
+    references = {key: value for key, value in evaluation.items() if key not in own}
     systems = {f"stage1-{key}": params.system(key) for key in params.networks}
     for key in params.variants:
         systems[key] = params.system(params.variant[key].network)
-    return {"references": _with_code(references, "evaluate")} | {
-        f"evaluation-{run}": _with_code(evaluation, "evaluate", f"vdg.systems.{system}")
-        for run, system in systems.items()
-    }
+    files = {"references": _with_code(references, "evaluate", without=DRAWING)}
+    for run, system in systems.items():
+        module = f"vdg.systems.{system}"
+        files[f"evaluation-{run}"] = _with_code(evaluation, "evaluate", module, without=DRAWING)
+    return files
 
 
 def _report(params: Params) -> dict:

@@ -12,6 +12,7 @@ from vdg.report import published as paper
 from vdg.report.comparisons import Comparison, Difference, Ranking, published_ssim
 from vdg.report.inputs import Training
 from vdg.report.rows import CLASSIFIED, LOWER_IS_BETTER, DatasetReport, Row
+from vdg.report.spread import Spread, movements
 
 HEADINGS = {
     "ssim": "SSIM ↑",
@@ -244,6 +245,19 @@ def _interval(found: Difference) -> str:
     if found.seeds:
         text += f", seeds [{found.seeds[0]:+.3f}, {found.seeds[1]:+.3f}]"
     return Bold(text) if found.survives else text
+
+
+def spread_table(report: DatasetReport, comparisons: list[Comparison], spread: Spread) -> Table:
+    """How far each metric moves with seeds, threads and instruction sets, and which differences are
+    larger."""
+    lines = []
+    for found in movements(report, comparisons, spread):
+        ranges = (number([value], found.metric) for value in (found.seeds, found.settings))
+        larger = f"{len(found.larger)} of {found.compared}"
+        larger += f": {', '.join(found.larger)}" if found.larger else ""
+        lines.append([heading(found.metric, report), *ranges, larger])
+    header = ["metric", "seeds", "threads and instruction sets", "differences larger than both"]
+    return Table(header, lines)
 
 
 # --- groups of pairs -----------------------------------------------------------------------------
