@@ -12,12 +12,14 @@ import pandas as pd
 import psutil
 import pytest
 import torch
+from compared import TRAININGS
 
 from vdg.errors import InputError
 from vdg.files import read_json, write_json
 from vdg.training import distributed
 from vdg.training.distributed import BatchNorm
 
+TASKS = ["stage1", "stage2", *(f"{system.__name__} {stage}" for system, stage in TRAININGS)]
 CHILD = Path(__file__).parent / "distributed_child.py"
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
@@ -44,11 +46,14 @@ def test_gradients_and_weights_equal_those_of_one_process(tmp_path):
     run(*TORCHRUN, CHILD, "step", tmp_path, folder=tmp_path)
     one, two = (torch.load(tmp_path / f"found-{n}.pt", weights_only=True) for n in (1, 2))
     assert one.keys() == two.keys()
-    assert sum("gradient" in key for key in one) > 50
-    moved = [key for key in one if "gradient" in key and one[key].abs().max() > 1e-4]
-    assert len(moved) > 30
+    for task in TASKS:
+        gradients = [key for key in one if key.startswith(f"{task} gradient")]
+        moved = [key for key in gradients if one[key].abs().max() > 1e-4]
+        assert len(moved) >= 10, task
     for key, value in one.items():
-        torch.testing.assert_close(two[key], value, rtol=0, atol=1e-5, msg=key)
+        # sums of large terms are rounded as those are
+        error = 1e-5 * max(1.0, float(value.abs().max()))
+        torch.testing.assert_close(two[key], value, rtol=0, atol=error, msg=key)
 
 
 @pytest.fixture

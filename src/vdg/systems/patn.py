@@ -167,7 +167,8 @@ class Pool(nn.Module):
     """Earlier images of the generator with their conditions, for a discriminator.
 
     Source: Shrivastava et al., CVPR 2017. Once the pool is full, half of the images that come
-    change places with one of it.
+    change places with one of it. With several processes each has its own, and a checkpoint that of
+    the first.
     images: (size, 3, H, W), conditions: (size, ...), count: how many there are so far.
     """
 
