@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vdg.config import Params
+from vdg.data import estimators
 from vdg.files import sha256
 
 PROJECT = Path(__file__).parents[2]
@@ -45,11 +46,10 @@ def _data(params: Params, name: str) -> dict[str, dict]:
     dataset = params.dataset[name]
     source = dataset.source.model_dump()
     download = {"height": dataset.height, "width": dataset.width, "source": source}
-    # published key points are read, others estimated on a device; a hold-out has one part
-    annotations = source.get("annotations", {})
-    parts = ["train"] if dataset.poses.split == "hold-out" else ["train", "test"]
-    estimated = any(annotations.get(part, "") is None for part in parts)
-    poses = dataset.poses.model_dump() | {"device": params.device if estimated else "cpu"}
+    # published key points are read, others estimated on a device
+    poses = dataset.poses.model_dump() | {"device": params.device if dataset.estimates else "cpu"}
+    if dataset.estimates:
+        poses["estimator"] = estimators.name()
     return {
         "download": _with_code(download, "download", f"vdg.data.{source['reader']}"),
         "pose-heatmaps": _with_code({"poses": poses}, "pose_heatmaps"),
@@ -77,6 +77,8 @@ def _trainings(params: Params, name: str) -> dict[str, dict]:
 
 def _evaluations(params: Params, name: str) -> dict[str, dict]:
     evaluation = params.dataset[name].evaluation.model_dump() | _hardware(params)
+    if evaluation["pose"] == "keypoints":
+        evaluation["estimator"] = estimators.name()
     # the reference rows know no network, and none of its precision
     references = {key: value for key, value in evaluation.items() if key != "precision"}
     systems = {f"stage1-{key}": params.system(key) for key in params.networks}
@@ -99,6 +101,8 @@ def _report(params: Params) -> dict:
             "published": dataset.published,
             "height": dataset.height,
             "width": dataset.width,
+            "estimator": estimators.name() if dataset.estimates else None,
+            "judge": estimators.name() if dataset.evaluation.pose == "keypoints" else None,
         }
     templates = sorted((PROJECT / "src/vdg/report/templates").glob("*"))
     report = {
