@@ -75,6 +75,8 @@ def _start(config: dict) -> torch.device:
     classifiers.check_available(config["classifier"])
     if config["lpips"]:
         perceptual.check_available()
+    if config["pose"] == "keypoints":
+        estimators.require_one()
     set_up(0, config["deterministic"], config["threads"])
     return select_device(config["device"])
 

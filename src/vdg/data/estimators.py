@@ -36,7 +36,7 @@ def load(height: int, width: int, device="cpu") -> Callable[..., np.ndarray]:
     Returns a function from images, uint8 (N, H, W, 3), RGB, to the key points of one person per
     image, int16 (N, 18, 2), (y, x), -1 = missing. Raises InputError if no weights are installed.
     """
-    _require_one()
+    require_one()
     if _has(movenet_weights):
         network = movenet_weights.load(device)
         return functools.partial(movenet_joints.estimate, device=device, network=network)
@@ -51,7 +51,7 @@ def people(image, device="cpu") -> np.ndarray:
 
     Returns int16 (K, 18, 2), (y, x), -1 = missing. Raises InputError if no weights are installed.
     """
-    _require_one()
+    require_one()
     estimator = keypoint_rcnn if _has(keypoint_rcnn) else movenet_joints
     return estimator.people(image, device)
 
@@ -60,7 +60,8 @@ def _has(estimator) -> bool:
     return estimator.weights_file().is_file()
 
 
-def _require_one() -> None:
+def require_one() -> None:
+    """Raise InputError if no weights are installed."""
     if not available():
         file = keypoint_rcnn.weights_file()
         raise InputError(
