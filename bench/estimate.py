@@ -24,9 +24,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from vdg import cli, config, resolve
 from vdg.data.batches import Batch
 from vdg.train import stage1_task, stage2_task
+from vdg.training.cost import noise
 
 COUNTED = (2, 4)  # batch sizes
-CHANNELS = {"I": 3, "M": 1}  # of a Batch's images and masks
 ADAM = 8  # bytes per weight: both moments
 IMAGES = {"market1501": 12_936, "deepfashion": 48_674, "deepfashion-176": 48_674}
 """Of the training part. A training keeps them on the device."""
@@ -117,18 +117,6 @@ class Saved(saved_tensors_hooks):
     def drop(self, key: int, size: int) -> None:
         self.holders[key] -= 1
         self.bytes -= 0 if self.holders[key] else size
-
-
-def noise(count: int, size: list[int]) -> Batch:
-    """A batch of noise: key points (K) anywhere in the picture, the rest in [0, 1]."""
-
-    def values(kind: str) -> Tensor:
-        if kind == "K":
-            return torch.rand(count, 18, 2) * torch.tensor(size)
-        images = torch.rand(count, CHANNELS[kind], *size)
-        return images.contiguous(memory_format=torch.channels_last)
-
-    return Batch(**{field.name: values(field.name[0]) for field in dataclasses.fields(Batch)})
 
 
 def count(task, batch: Batch, precision: str) -> Step:

@@ -18,6 +18,9 @@ def _stop(*_):
     os._exit(130)
 
 
-# argv[0] is "-m" while Python imports this package to run a stage; `cli.run` replaces the handler
-if sys.argv[0] == "-m" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, _stop)
+if sys.argv[0] == "-m":  # Python imports this package to run a stage
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)  # until `cli.run` replaces it
+    from vdg.training import lifetime
+
+    lifetime.watch()

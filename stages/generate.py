@@ -9,11 +9,12 @@ from PIL import Image
 
 from vdg import cli
 from vdg.data.annotations import keypoints_csv
+from vdg.data.fitting import letter_box, open_picture
 from vdg.drawing import grid, skeleton
 from vdg.files import write_all
 from vdg.inference import outputs
 from vdg.inference.keypoints import PoseFinder
-from vdg.inference.transfer import PRETRAINED, PoseTransfer, letter_box, open_picture, split_azimuth
+from vdg.inference.transfer import PRETRAINED, PoseTransfer, split_azimuth
 
 BATCH = 32
 

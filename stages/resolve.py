@@ -1,8 +1,9 @@
 """Validate params.yaml and write the resolved settings of each run to configs/<dataset>/."""
 
+import os
 from pathlib import Path
 
-from vdg import cli, config, resolve, systems
+from vdg import cli, config, resolve, systems, workspace
 from vdg.errors import InputError
 from vdg.files import replacing_folder, write_json
 
@@ -14,6 +15,10 @@ def main():
     with replacing_folder("configs") as folder:
         for name, content in resolved.items():
             write_json(Path(folder) / name, content)
+    if "DVC_STAGE" in os.environ:  # by hand, runs of several params.yaml may share the folders
+        for path in workspace.set_aside(params):
+            print(f"{path} is of no run in params.yaml: moved to {workspace.UNUSED}")
+        workspace.forget(Path("dvc.lock"), workspace.stage_names(params, Path("dvc.yaml")))
 
 
 def check_networks(params: config.Params) -> None:

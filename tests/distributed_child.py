@@ -8,10 +8,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import torch
+from compared import TRAININGS, make_task
 
 from vdg import train
 from vdg.data.batches import Batch
-from vdg.systems import vdg
+from vdg.systems import patn, vdg
 from vdg.training import distributed
 from vdg.training import objectives as vdg_tasks
 
@@ -23,6 +24,7 @@ SHAPE |= {
     "similarity": "mask-ssim",
     "mask_weight": 1.0,
     "lambda": 10,
+    "feature_matching": 1.0,
     "ema_decay": 0.5,
     "size": [32, 16],
 }
@@ -30,21 +32,27 @@ SHAPE |= {"learning_rate": 1e-3, "discriminator_learning_rate": 1e-3}
 BATCH, SIZE, STEPS = 4, (32, 16), 5
 
 
-def tasks():
-    """The tasks of both stages, equal in every process.
+def descent(module, learning_rate, beta=None):
+    """Plain gradient descent in place of Adam.
 
-    They use plain gradient descent. The gradient of a bias before a batch-norm is only rounding
-    error, which Adam would scale to full steps.
+    The gradient of a bias before a batch-norm is only rounding error, which Adam would scale to
+    full steps.
     """
+    return torch.optim.SGD([p for p in module.parameters() if p.requires_grad], learning_rate)
 
-    def descent(module, learning_rate, beta=None):
-        return torch.optim.SGD([p for p in module.parameters() if p.requires_grad], learning_rate)
 
+def tasks():
+    """Tasks of every system, equal in every process, without dropout, which has no shards."""
     vdg_tasks.adam = descent
     torch.manual_seed(0)
     stage1 = vdg.build_stage1(SHAPE)
     yield "stage1", vdg.stage1_task(vdg.build_stage1(SHAPE), SHAPE)
     yield "stage2", vdg.stage2_task(vdg.build_generator(stage1, SHAPE), SHAPE)
+    for system, stage in TRAININGS:
+        system.adam = descent
+        # more than the images of all steps, because each process has a pool of its own
+        pool = {"pool": 50} if system is patn else {}
+        yield f"{system.__name__} {stage}", make_task(system, stage, learning_rate=1e-3, **pool)
 
 
 def batch_at(step):
@@ -68,6 +76,9 @@ def step(folder):
     with distributed.join(torch.device("cpu")):
         for name, task in tasks():
             task.modules.train()
+            for module in task.modules.modules():
+                if isinstance(module, torch.nn.Dropout):
+                    module.eval()
             task.wrap(distributed.wrap)
             for i in range(STEPS):
                 task.update(batch_at(i))
@@ -75,7 +86,9 @@ def step(folder):
                     for key, value in task.modules.named_parameters():
                         if value.grad is not None:
                             found[f"{name} gradient {key}"] = value.grad.clone()
-            found |= {f"{name} {key}": v.clone() for key, v in task.modules.state_dict().items()}
+            state = task.modules.state_dict().items()
+            # every process has a pool of its own
+            found |= {f"{name} {key}": v.clone() for key, v in state if "_pool." not in key}
         if distributed.rank() == 0:
             torch.save(found, folder / f"found-{distributed.world_size()}.pt")
 

@@ -1,11 +1,11 @@
 """Def-GAN: its layers as published, the maps of body parts, the warp, and one-step training."""
 
 import ast
-import copy
 import inspect
 import math
 from types import SimpleNamespace
 
+import compared
 import numpy as np
 import pytest
 import torch
@@ -34,10 +34,7 @@ RIGHT_UPPER_ARM, LEFT_UPPER_ARM, RIGHT_FOREARM, LEFT_FOREARM = range(6, 10)
 
 
 def settings(**changes):
-    own = def_gan.SETTINGS["stage1"]
-    defaults = {key: value[0] if isinstance(value, tuple) else value for key, value in own.items()}
-    common = {"steps": 20, "batch_size": 4, "learning_rate": 2e-4, "lr_decay_fraction": 0.0}
-    return defaults | common | {"flip": False, "size": [128, 64]} | changes
+    return compared.settings(def_gan, **({"size": [128, 64]} | changes))
 
 
 def poses(*changes, height=128):
@@ -62,13 +59,8 @@ def batch(uniform):
     return make
 
 
-def task(seed=0, **changes):
-    torch.manual_seed(seed)
-    chosen = settings(width=4, size=[64, 32], learning_rate=1e-3) | changes
-    trained = def_gan.stage1_task(def_gan.build_stage1(chosen), chosen)
-    for module in trained.modules.values():
-        module.train()
-    return trained
+def task(**changes):
+    return compared.make_task(def_gan, **({"size": [64, 32], "learning_rate": 1e-3} | changes))
 
 
 def given(batch):
@@ -530,16 +522,6 @@ def test_twenty_steps_on_one_batch(warp, batch):
         torch.testing.assert_close(loss["image"], 100 * loss["l1"])
 
 
-def test_gradients_reach_every_parameter(batch):
-    trained = task()
-    before = {name: value.clone() for name, value in trained.modules.named_parameters()}
-    for _ in range(2):
-        trained.update(batch(4))
-    for name, value in trained.modules.named_parameters():
-        assert value.requires_grad, name
-        assert not torch.equal(value, before[name]), name
-
-
 def test_losses_of_an_undecided_discriminator(batch):
     """L_D is the sum over real and generated images, not their mean."""
     trained = task(learning_rate=0.0)
@@ -582,31 +564,3 @@ def test_bfloat16_leaves_maps_and_images_in_full_precision(batch, monkeypatch):
     assert all(value.isfinite() for value in losses.values())
     assert image.dtype == logits.dtype == torch.float32
     assert torch.equal(used[0], exact)
-
-
-def test_a_restored_state_goes_on_as_if_nothing_had_been(batch):
-    first, drawn = task(seed=0), batch()
-    for _ in range(2):
-        first.update(drawn)
-    second = task(seed=1)
-    second.modules.load_state_dict(first.modules.state_dict())
-    for name, optimizer in second.optimizers.items():
-        optimizer.load_state_dict(copy.deepcopy(first.optimizers[name].state_dict()))
-    ends = []
-    for trained in (first, second):
-        torch.manual_seed(7)  # dropout
-        ends.append([trained.update(drawn) for _ in range(2)][-1])
-    assert ends[0] == ends[1]
-
-
-def test_wrapping_reaches_both_networks(batch):
-    trained, called = task(), []
-
-    def wrapper(module):
-        module.register_forward_hook(lambda *_: called.append(module))
-        return module
-
-    trained.wrap(wrapper)
-    trained.update(batch())
-    assert {trained.modules["generator"], trained.modules["discriminator"]} <= set(called)
-    assert trained.result is trained.modules["generator"]

@@ -24,7 +24,7 @@ SIZE = {"height": 32, "width": 16}
 CONFIG = {
     **{"split": "test", "pairs": 10, "classifier": "efficientnet-lite0", "pose": None},
     **{"lpips": False, "crop_width": None, "pad_width": None, "device": "cpu", "threads": 1},
-    **{"precision": "fp32", "deterministic": True, "pictures": False},
+    **{"deterministic": True, "pictures": False},
 }
 FID, TRAIN_FID = "fid_efficientnet_lite0", "train_fid_efficientnet_lite0"
 

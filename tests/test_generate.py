@@ -15,14 +15,13 @@ from vdg import systems
 from vdg.data import decoding, estimators, movenet_weights
 from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.data.batches import to_uint8
+from vdg.data.fitting import letter_box, open_picture
 from vdg.data.synthetic.render import NAMED_POSES, named_keypoints, render
 from vdg.errors import InputError
 from vdg.inference.keypoints import PoseFinder, doubts
 from vdg.inference.transfer import (
     PoseTransfer,
-    letter_box,
     named_pose,
-    open_picture,
     read_openpose,
     require_torso,
 )

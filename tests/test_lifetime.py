@@ -20,6 +20,9 @@ from vdg.training.checkpoints import clean_up
 CHILD = """
 import os, sys, time
 from pathlib import Path
+from vdg.training import lifetime
+lifetime.POLL = 0.05
+lifetime.watch()
 from test_training import batch_at, cli, run
 
 scratch = Path(sys.argv[1])
@@ -108,27 +111,29 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 SHELL = LAUNCHER.replace("[", "['sh', '-c', '\"$@\"; exit', 'sh', ", 1)
 
 
-def abandon(scratch, launcher, **variables):
-    """Kill the parent of a training; returns the training's last output."""
+def abandon(scratch, launcher, notice, **variables):
+    """Kill the parent of a training, which may `notice`; returns the training's last output."""
     process, number = start(scratch, "-c", launcher, **variables)
     training = psutil.Process(number)
     process.kill()
     process.wait()
+    said = notice(process)
     scratch.with_suffix(".go").write_text("")
     assert eventually(lambda: not training.is_running())
-    return process.communicate()[1]
+    return said + process.communicate()[1]
 
 
 @pytest.mark.parametrize("launcher", [LAUNCHER, SHELL], ids=["itself", "through a shell"])
 def test_a_training_ends_with_dvc(whole, tmp_path, launcher):  # noqa: F811
     scratch = tmp_path / "orphan"
-    said = abandon(scratch, launcher, DVC_STAGE="train-stage1")
-    assert "stopped by SIGHUP after a checkpoint; the same command goes on" in said
+    said = abandon(scratch, launcher, lambda p: p.stderr.readline(), DVC_STAGE="train-stage1")
+    assert said.startswith("Saving a checkpoint")
+    assert "stopped by SIGTERM after a checkpoint; the same command goes on" in said
     assert names(scratch)[-1] == "step-00000048.pt"
     assert same(run(scratch), whole)
 
 
 def test_without_dvc_a_training_outlives_its_shell(tmp_path):
     scratch = tmp_path / "nohup"
-    assert "stopped" not in abandon(scratch, LAUNCHER)
+    assert abandon(scratch, LAUNCHER, lambda _: time.sleep(0.5) or "") == ""
     assert names(scratch)[-1] == "step-00000060.pt"  # of 64 steps

@@ -1,9 +1,12 @@
 """Invalid requests to the demo page, and the information that its server exposes."""
 
+import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ import requests
 from conftest import ROOT
 from PIL import Image
 
+from stages import demo as stage
 from vdg import systems
 from vdg.errors import InputError
 from vdg.systems import vdg as system
@@ -150,32 +154,140 @@ def test_an_upload_of_too_many_pixels(studio, tmp_path):
 # --- over HTTP
 
 
-@pytest.fixture(scope="module")
-def server(model):
-    """The page served to a network by its command: (address, first output)."""
+@contextlib.contextmanager
+def serving(model, *options, program=("-m", "stages.demo"), **variables):
+    """The page served by its command: (address, first output)."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments = ("--host", "0.0.0.0", "--port", str(port), "--device", "cpu")
+    arguments = ("--port", str(port), "--device", "cpu", *options)
     process = subprocess.Popen(
-        [sys.executable, "-m", "stages.demo", *arguments, "--model", str(model)],
+        [sys.executable, *program, *arguments, "--model", str(model)],
         cwd=ROOT,
+        env=os.environ | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    told = []
-    while not told or f":{port}" not in told[-1] or "warning" in told[-1]:
-        told.append(process.stdout.readline())
-        assert told[-1], "".join(told)  # it ended
-    yield f"http://127.0.0.1:{port}", "".join(told)
-    process.terminate()
-    process.wait(30)
+    try:
+        told = []
+        while not told or "public link" not in told[-1]:  # the last words of a start
+            told.append(process.stdout.readline())
+            assert told[-1], "".join(told)  # it ended
+        yield f"http://127.0.0.1:{port}", "".join(told)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def server(model):
+    """The page served to a network."""
+    with serving(model, "--host", "0.0.0.0") as served:
+        yield served
 
 
 def test_a_host_that_others_reach_is_warned_of(server):
-    assert "warning: whoever reaches 0.0.0.0:" in server[1]
+    assert "is open to others: whoever reaches it can use the page" in server[1]
     assert "ssh -N -L" in server[1]
+
+
+@pytest.fixture(scope="module")
+def guarded(model):
+    """The page served to a network that has to log in."""
+    with serving(model, "--host", "0.0.0.0", "--login", "ada", VDG_PASSWORD="correct horse") as it:
+        yield it
+
+
+GUARDED = {
+    "the page's content": ("GET", "/config", None),
+    "its handlers": ("GET", "/gradio_api/info", None),
+    "a call": ("POST", "/gradio_api/call/pose", {"data": ["walk", 0, "small"]}),
+    "the queue": ("POST", "/gradio_api/queue/join", {"data": [], "session_hash": "a"}),
+    "a file": ("GET", "/gradio_api/file=/etc/passwd", None),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "body"), GUARDED.values(), ids=GUARDED)
+def test_nothing_is_answered_before_a_login(guarded, method, path, body):
+    assert requests.request(method, guarded[0] + path, json=body, timeout=30).status_code == 401
+
+
+def test_an_upload_needs_a_login(guarded):
+    sent = {"files": ("a.png", b"x")}
+    url = f"{guarded[0]}/gradio_api/upload"
+    assert requests.post(url, files=sent, timeout=30).status_code == 401
+
+
+def test_a_login(guarded, model):
+    url, session = f"{guarded[0]}/login", requests.Session()
+    for name, word in (("ada", "wrong horse"), ("ada", ""), ("eve", "correct horse"), ("", "")):
+        answer = session.post(url, data={"username": name, "password": word}, timeout=30)
+        assert answer.status_code in (400, 422)
+        assert session.get(f"{guarded[0]}/config", timeout=30).status_code == 401
+    answer = session.post(url, data={"username": "ada", "password": "correct horse"}, timeout=30)
+    assert answer.ok
+    assert session.get(f"{guarded[0]}/config", timeout=30).ok
+
+
+def test_a_login_does_not_encrypt(guarded):
+    assert "the password and all pictures travel unencrypted" in guarded[1]
+    assert "correct horse" not in guarded[1]
+
+
+def test_a_password_comes_from_a_file_or_a_variable(tmp_path, monkeypatch):
+    file = tmp_path / "password"
+    file.write_text("one two three\nand a note\n")
+    assert stage.password(file) == "one two three"
+    monkeypatch.setenv("VDG_PASSWORD", "four five six")
+    assert stage.password(None) == "four five six"
+    monkeypatch.delenv("VDG_PASSWORD")
+    with pytest.raises(InputError, match="VDG_PASSWORD holds no password of at least 8"):
+        stage.password(None)
+    for content in (b"", b"short\n", b"\nsecond line", b"\xff" * 9):
+        file.write_bytes(content)
+        with pytest.raises(InputError, match="password"):
+            stage.password(file)
+    with pytest.raises(InputError, match="cannot read --password-file"):
+        stage.password(tmp_path)
+
+
+SLOW = """
+import sys, threading, time
+from pathlib import Path
+from vdg.inference import demo
+from stages import demo as stage
+
+go, running, lock = Path(sys.argv.pop(1)), set(), threading.Lock()
+def pose(self, *_):  # the name is that of the call
+    with lock:
+        running.add(threading.get_ident())
+        together = len(running)
+    while not go.exists():
+        time.sleep(0.05)
+    with lock:
+        running.discard(threading.get_ident())
+    raise demo.InputError(f"{together} together")
+demo.Studio.pose = pose
+stage.main()
+"""
+
+
+def test_few_calls_wait_and_one_runs(model, tmp_path):
+    """Of 40 visitors at once one is served, 32 wait, and the others are turned away."""
+    program = ("-c", "import sys; sys.path.insert(0, 'src')\n" + SLOW, str(tmp_path / "go"))
+    with serving(model, program=program) as (address, _):
+        url, body = f"{address}/gradio_api/call/pose", {"data": ["walk", 0, str(model)]}
+        first = requests.post(url, json=body, timeout=30)
+        time.sleep(1)  # until it has left the queue
+        answers = [first, *(requests.post(url, json=body, timeout=30) for _ in range(39))]
+        codes = [answer.status_code for answer in answers]
+        assert codes == [200] * 33 + [503] * 7
+        assert "Queue is full" in answers[-1].text
+        (tmp_path / "go").write_text("")
+        for answer in answers[:33]:
+            event = answer.json()["event_id"]
+            assert "1 together" in requests.get(f"{url}/{event}", timeout=60).text
 
 
 FORBIDDEN = {

@@ -1,12 +1,12 @@
 """PATN: its layers as published, its pool of earlier images, and one-step training."""
 
 import ast
-import copy
 import inspect
 import math
 from collections import Counter
 from types import SimpleNamespace
 
+import compared
 import pytest
 import torch
 from torch import nn
@@ -20,10 +20,7 @@ from vdg.systems.patn import Pool
 
 
 def settings(**changes):
-    own = patn.SETTINGS["stage1"]
-    defaults = {key: value[0] if isinstance(value, tuple) else value for key, value in own.items()}
-    common = {"steps": 20, "batch_size": 4, "learning_rate": 2e-4, "lr_decay_fraction": 0.0}
-    return defaults | common | {"flip": False, "size": [128, 64]} | changes
+    return compared.settings(patn, **({"size": [128, 64]} | changes))
 
 
 @pytest.fixture
@@ -40,14 +37,8 @@ def batch(uniform):
     return make
 
 
-def task(seed=0, **changes):
-    torch.manual_seed(seed)
-    small = {"width": 4, "blocks": 2, "size": [32, 16], "learning_rate": 1e-3}
-    chosen = settings(**(small | changes))
-    trained = patn.stage1_task(patn.build_stage1(chosen), chosen)
-    for module in trained.modules.values():
-        module.train()
-    return trained
+def task(**changes):
+    return compared.make_task(patn, **({"learning_rate": 1e-3} | changes))
 
 
 def given(batch):
@@ -310,16 +301,6 @@ def test_twenty_steps_on_one_batch(change, fall, batch):
     assert all(value.isfinite() for loss in losses for value in loss.values())
 
 
-def test_gradients_reach_every_parameter(batch):
-    trained = task()
-    before = {name: value.clone() for name, value in trained.modules.named_parameters()}
-    for _ in range(2):
-        trained.update(batch(4))
-    for name, value in trained.modules.named_parameters():
-        assert value.requires_grad, name
-        assert not torch.equal(value, before[name]), name
-
-
 @pytest.mark.parametrize(
     ("adversary", "generator", "discriminator"),
     [("cross-entropy", math.log(2), 5 * math.log(2)), ("least-squares", 1, 5 * (1 + 0) / 2)],
@@ -368,33 +349,3 @@ def test_bfloat16_gives_float32_images_and_logits(batch):
         logits = trained.discriminators["shape"](image, drawn.K_b)
     assert all(value.isfinite() for value in losses.values())
     assert image.dtype == logits.dtype == torch.float32
-
-
-def test_a_restored_state_goes_on_as_if_nothing_had_been(batch):
-    """Weights, batch statistics and the pools, which by then give earlier images back."""
-    first, drawn = task(seed=0, pool=3), batch(4)
-    for _ in range(3):
-        first.update(drawn)
-    second = task(seed=1, pool=3)
-    second.modules.load_state_dict(first.modules.state_dict())
-    for name, optimizer in second.optimizers.items():
-        optimizer.load_state_dict(copy.deepcopy(first.optimizers[name].state_dict()))
-    ends = []
-    for trained in (first, second):
-        torch.manual_seed(7)
-        ends.append([trained.update(drawn) for _ in range(3)][-1])
-    assert ends[0] == ends[1]
-
-
-def test_wrapping_reaches_all_networks(batch):
-    trained, called = task(), []
-
-    def wrapper(module):
-        module.register_forward_hook(lambda *_: called.append(module))
-        return module
-
-    trained.wrap(wrapper)
-    trained.update(batch())
-    networks = ("generator", "appearance", "shape")
-    assert {trained.modules[name] for name in networks} == set(called)
-    assert trained.result is trained.modules["generator"]

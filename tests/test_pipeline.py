@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -253,6 +254,7 @@ stage1_task = Adversarial
 
 def test_anybodys_system_is_one_file_and_one_section(repository):
     """A one-stage GAN that nothing else names: trained, scored, printed, and no other row again."""
+    before = lock(repository)
     (repository / "src/vdg/systems/toy_gan.py").write_text(TOY)
     settings = {"steps": 4, "batch_size": 4, "learning_rate": 1e-3, "l1_weight": 5}
     section = {
@@ -284,6 +286,36 @@ def test_anybodys_system_is_one_file_and_one_section(repository):
         assert stages_run(result.stdout) == ["resolve"]
         set_params(repository, {place: settings})
 
+    (repository / "src/vdg/systems/toy_gan.py").unlink()
+    run(repository, "git", "checkout", "params.yaml")
+    assert not {name for name in stages_run(dvc(repository, "repro").stdout) if "train" in name}
+    assert not list(repository.glob("models/synthetic/stage1-0/toy"))
+    assert lock(repository) == before
+
+
+def lock(folder):
+    return yaml.safe_load((folder / "dvc.lock").read_text())
+
+
+def test_the_lock_depends_on_params_and_not_on_what_was_run_before(finished, repository, tmp_path):
+    set_params(repository, {"variants": ["full"]})
+    ran = stages_run(dvc(repository, "repro").stdout)
+    assert ran == ["resolve", "ablation-table"]
+    assert (repository / ".scratch/unused/scores/synthetic/l1-0/scores.json").is_file()
+    assert stages_run(dvc(repository, "repro").stdout) == []
+
+    run(tmp_path, "git", "clone", "--quiet", str(finished[0]), "clone")
+    clone = tmp_path / "clone"
+    (clone / "dvc.lock").unlink()
+    shutil.copytree(finished[0] / ".dvc/cache", clone / ".dvc/cache")  # spares the trainings
+    set_params(clone, {"variants": ["full"]})
+    dvc(clone, "repro")
+    assert not (clone / "scores/synthetic/l1-0").exists()
+    assert lock(repository) == lock(clone)
+    assert lock(clone)["stages"].keys() == set(
+        dvc(clone, "stage", "list", "--name-only").stdout.split()
+    )
+
 
 def test_a_second_seed_leaves_the_first_alone(repository):
     set_params(repository, {"seeds": [0, 1]})
@@ -301,19 +333,57 @@ def test_two_processes_train_together(repository):
     assert 0 < losses["validation_ssim"].item() < losses["validation_mask_ssim"].item() < 1
 
 
-def test_two_clones_make_the_same_bytes(finished, tmp_path):
-    other = make_repository(tmp_path)
+KILLS = (
+    "both data/synthetic/download",
+    "stage data/synthetic/poses",
+    "dvc step-",  # a checkpoint, after which the training stops
+    "both stage1-0/vdg/model.safetensors",
+    "both step-",
+    "stage full-0/model.safetensors",
+    "dvc scores/synthetic/l1-0",  # the evaluation may end before it notices
+    "both reports/results.csv",  # half of the report is in place
+)
+
+
+def test_a_clone_that_is_killed_everywhere_makes_the_same_bytes(finished, tmp_path, monkeypatch):
+    other = make_repository(tmp_path / "other")
+    (tmp_path / "hook").mkdir()
+    shutil.copy(ROOT / "tests/kill_at.py", tmp_path / "hook/sitecustomize.py")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "hook"))
+    ends = []
+    for kill in KILLS:
+        monkeypatch.setenv("KILL", kill)
+        ends.append(dvc(other, "repro", check=False).returncode)
+        assert not list(other.glob(f"{kill.split()[1]}*")) or kill.startswith("dvc")
+    assert ends == [255 if kill.startswith("stage") else -signal.SIGKILL for kill in KILLS]
+    monkeypatch.delenv("KILL")
     dvc(other, "repro")
     assert (other / "dvc.lock").read_bytes() == (finished[0] / "dvc.lock").read_bytes()
+    assert contents(other, "reports") == contents(finished[0], "reports")
+    assert contents(other, ".scratch") == {}
 
 
-def test_bad_parameter_stops_before_any_work(repository):
-    before = (repository / "reports/results.md").read_bytes()
+def contents(folder, *names):
+    """The bytes of all files in some folders, by path."""
+    files = [path for name in names for path in (folder / name).rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_failed_repro_leaves_what_was_there(repository):
+    before = contents(repository, "configs", "reports")
     result = dvc(repository, "exp", "run", "--set-param", "alpha=1.5", check=False)
     assert result.returncode != 0
     assert "params.yaml: alpha = 1.5" in result.stdout + result.stderr
     assert stages_run(result.stdout) == ["resolve"]
-    assert (repository / "reports/results.md").read_bytes() == before
+    assert contents(repository, "configs", "reports") == before
+
+    run(repository, "git", "checkout", "params.yaml")
+    (repository / "scores/synthetic/full-0/scores.json").write_text("{")
+    result = dvc(repository, "repro", "--single-item", "ablation-table", check=False)
+    assert result.returncode != 0
+    assert "error: scores/synthetic/full-0/scores.json is not valid JSON" in result.stderr
+    assert contents(repository, "configs", "reports") == before
+    assert "ablation-table" not in stages_run(dvc(repository, "repro").stdout)  # from the cache
 
 
 def test_make_repro_explains_what_dvc_would_not(tmp_path):

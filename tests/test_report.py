@@ -1,6 +1,7 @@
 """The report of known scores."""
 
 import copy
+import itertools
 import json
 import os
 import re
@@ -289,13 +290,14 @@ def test_readings_of_vdg_w_are_set_beside_the_paper(make):
     assert "Which reading" not in text_of(scored, rows=entries[1:])
 
 
-def ranked(make, values, **more):
-    """Whole systems with a given SSIM: {published row: SSIM}."""
+def ranked(make, values, costs=(), **more):
+    """Whole systems with a given SSIM: {published row: SSIM}; costs: their training TMAC."""
     kinds = {name: "ours" if name.startswith("VDG") else "compared" for name in values}
     runs = {name: f"run-{i}" for i, name in enumerate(values)}
     scored = make([row(runs[n], kind=kinds[n], paper=n) for n in values], **more)
-    for name, value in values.items():
-        scored.run(runs[name], 0, constant(value) if np.isscalar(value) else value)
+    for (name, value), cost in itertools.zip_longest(values.items(), costs):
+        about = {"training_tmac": cost}
+        scored.run(runs[name], 0, constant(value) if np.isscalar(value) else value, about=about)
     return text_of(scored)
 
 
@@ -308,6 +310,12 @@ def test_the_published_ranking_holds(make):
     assert "Published order: Def-GAN > VDG_w > PG² > VDG > PDIG." in section
     assert "the ranking holds: all 10 pairs of rows keep their order beyond chance" in section
     assert "The published ranking holds" in minute(text)
+
+
+def test_a_ranking_says_what_its_trainings_cost(make):
+    text = ranked(make, {"VDG": 0.5, "PG²": 0.4}, [5.41, 5.38])
+    assert "on the same pairs, with 5.4 to 5.4 × 10¹² multiply-adds per training." in text
+    assert "multiply-adds per" not in ranked(make, {"VDG": 0.5, "PG²": 0.4}, [5.41])
 
 
 def test_the_published_ranking_does_not_hold(make):

@@ -4,21 +4,19 @@ import json
 import subprocess
 import sys
 
+import compared
 import pytest
 import yaml
+from compared import TRAININGS
 from conftest import ROOT
 
 from vdg import config, resolve
 from vdg.files import sha256
 
-STAGES = {"stage1": "vdg", "stage2": "full"}
-SMALL = {
-    "width": 4,
-    "max_width": 8,
-    "depth": 2,
-    "steps": 60,
-    "batch_size": 4,
-}
+IN_THIRD_WRITE = 8  # that of the second checkpoint
+COMPARED = ("pg2", "def-gan", "dpig", "patn")
+BUDGET = {"steps": 60, "batch_size": 4}
+SMALL = BUDGET | {"width": 4, "max_width": 8, "depth": 2}
 
 # one process imports torch and forks a child per attempt, which would otherwise take seconds each
 CHILD = """
@@ -32,17 +30,17 @@ from vdg import train as module
 from vdg.training import loop as training
 
 torch.set_num_threads(1)
-stage, configuration, data, base = sys.argv[1:5]
-configuration, data, base = json.loads(configuration), Path(data), Path(base)
+(runs, kills), (data, base) = map(json.loads, sys.argv[1:3]), map(Path, sys.argv[3:5])
 train = training.train
 def often(*args, **settings):
     return train(*args, **settings, log_every=5, checkpoint_every=10)
 module.train = often
 
-def work(folder):
+def work(name, folder):
     os.environ["DVC_ROOT"] = str(folder)
-    stage1 = folder / "stage1" / "model.safetensors" if stage == "stage2" else None
-    run = module.Run(configuration, data, 0, folder / stage, folder / f"{stage}.csv", stage1)
+    configuration, stage1 = runs[name]
+    stage1 = folder / stage1 / "model.safetensors" if stage1 else None
+    run = module.Run(configuration, data, 0, folder / name, folder / f"{name}.csv", stage1)
     (module.train_stage2 if stage1 else module.train_stage1)(run)
 
 def die_in_write(number):
@@ -55,14 +53,14 @@ def die_in_write(number):
         sync(handle)
     files.os.fsync = fsync
 
-def attempt(folder, kill, number):
+def attempt(name, folder, kill, number):
     # whether it was killed: from outside, or inside a write when `number` says so
     pid = os.fork()
     if pid == 0:
         if kill and number % 3 == 2:
             die_in_write(1 + number // 3)
         try:
-            work(folder)
+            work(name, folder)
         except BaseException as error:
             print(repr(error), file=sys.stderr)
             os._exit(1)
@@ -75,56 +73,64 @@ def attempt(folder, kill, number):
         sys.exit("the training failed")
     return os.WIFSIGNALED(status)
 
-chance, killed = random.Random(stage), 0
-attempt(base / "whole", False, 0)
-while killed < 10:
-    if attempt(base / "killed", True, killed):
-        killed += 1
-    else:  # finished before its time came: once more from the start, so that ten are killed
-        (base / "killed" / stage / "model.safetensors").unlink()
-attempt(base / "killed", False, 0)
-print(killed)
+for name in runs:
+    chance = random.Random(name)
+    attempt(name, base / "whole", False, 0)
+    for number in kills:
+        # finished before its time came: once more from the start, so that all are killed
+        while not attempt(name, base / "killed", True, number):
+            (base / "killed" / name / "model.safetensors").unlink()
+    attempt(name, base / "killed", False, 0)
 """
 
 
 @pytest.fixture(scope="module")
 def configs(tmp_path_factory):
-    """The default configuration of both stages, scaled down."""
+    """params.yaml scaled down, resolved: what each run depends on, by its file's name."""
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for stage in STAGES:
-        raw["network"]["vdg"][stage]["synthetic"] |= SMALL
+    networks = raw["network"]
+    for stage in ("stage1", "stage2"):
+        networks["vdg"][stage]["synthetic"] |= SMALL
+    networks["vdg"]["stage2"]["synthetic"] |= {"discriminator_width": 4}
+    for system, stage in TRAININGS:
+        name = system.__name__.rpartition(".")[2].replace("_", "-")
+        networks[name][stage]["synthetic"] |= BUDGET | {"steps": 25} | compared.SMALL[system][stage]
     raw["dataset"]["synthetic"] |= {"height": 32, "width": 16}
-    raw["network"]["vdg"]["stage2"]["synthetic"] |= {"discriminator_width": 4}
+    raw |= {"networks": ["vdg", *COMPARED], "variants": ["full", "pg2"]}
     path = tmp_path_factory.mktemp("configs") / "params.yaml"
     path.write_text(yaml.safe_dump(raw))
-    files = resolve.resolve(config.load(path))
-    return {
-        f"stage{i}": files[f"synthetic/stage{i}-{n}.json"] for i, n in ((1, "vdg"), (2, "full"))
-    }
+    return resolve.resolve(config.load(path))
 
 
-def train(stage, configs, data, folder):
-    """Train in a child process, uninterrupted and with kills; returns the kill count and log."""
+def require_same_bytes(runs, kills, configs, data, folder):
+    """Train in child processes, uninterrupted and killed.
+
+    runs: name -> (file in configs/, the run it refines or None). kills: numbers; that of 3 n + 2
+    falls into the file write n + 1, others come at random moments.
+    """
+    runs = {name: (configs[f"synthetic/{file}.json"], base) for name, (file, base) in runs.items()}
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, stage, json.dumps(configs[stage]), data, folder],
+        [sys.executable, "-c", CHILD, json.dumps(runs), json.dumps(kills), data, folder],
         cwd=ROOT / "src",
         text=True,
         capture_output=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return int(done.stdout), done.stderr
+    assert "resuming" in done.stderr
+    assert "damaged" not in done.stderr  # a file is whole or not there
+    for name in runs:
+        for file in (f"{name}/model.safetensors", f"{name}.csv", f"{name}/samples.png"):
+            assert sha256(folder / "killed" / file) == sha256(folder / "whole" / file), file
+    assert not list((folder / "killed" / ".scratch").iterdir())
 
 
 def test_twenty_kills_change_no_byte(configs, drawn_data, tmp_path):
-    """Ten kills per stage, at random moments; every third during a file write."""
-    kills = 0
-    for stage in STAGES:
-        count, log = train(stage, configs, drawn_data, tmp_path)
-        kills += count
-        assert "resuming" in log
-        assert "damaged" not in log  # a file is whole or not there
-        for name in (f"{stage}/model.safetensors", f"{stage}.csv", f"{stage}/samples.png"):
-            assert sha256(tmp_path / "killed" / name) == sha256(tmp_path / "whole" / name)
-    assert kills == 20
-    assert not list((tmp_path / "killed" / ".scratch").iterdir())
+    runs = {"stage1": ("stage1-vdg", None), "stage2": ("stage2-full", "stage1")}
+    require_same_bytes(runs, [*range(10)], configs, drawn_data, tmp_path)
+
+
+def test_kills_of_compared_systems_change_no_byte(configs, drawn_data, tmp_path):
+    runs = {name: (f"stage1-{name}", None) for name in COMPARED}
+    runs |= {"pg2-refined": ("stage2-pg2", "pg2")}
+    require_same_bytes(runs, [IN_THIRD_WRITE], configs, drawn_data, tmp_path)

@@ -22,6 +22,7 @@ from vdg.runtime import (
 )
 from vdg.training import distributed
 from vdg.training.checkpoints import clean_up
+from vdg.training.cost import budget
 from vdg.training.loop import train, write_losses
 from vdg.training.objectives import Task
 
@@ -95,6 +96,7 @@ def _train(run: Run, task: Task, meta: dict, device: torch.device) -> None:
     if run.config["compile"]:
         require_compiler()
     pairs, validation = load_pairs(run.data, SPLITS, device)
+    cost = budget(task, run.settings, meta)
     scratch = scratch_folder(
         run.config | {"seed": run.seed, "meta": meta, "device": device.type}, run.inputs
     )
@@ -114,9 +116,9 @@ def _train(run: Run, task: Task, meta: dict, device: torch.device) -> None:
     )
     if distributed.rank() > 0:
         return
-    about = {"seed": run.seed} | provenance(device, run.config, distributed.world_size())
-    model = run.folder / "model.safetensors"
-    systems.save(model, task.result, meta | {"size": run.settings["size"], "run": about})
+    machine = {"seed": run.seed} | provenance(device, run.config, distributed.world_size())
+    about = meta | cost | {"size": run.settings["size"], "run": machine}
+    systems.save(run.folder / "model.safetensors", task.result, about)
     write_losses(run.losses, rows)
     preview(task.result, pairs, samples)
     clean_up(scratch)

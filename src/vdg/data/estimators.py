@@ -10,11 +10,24 @@ import numpy as np
 
 from vdg.data import keypoint_rcnn, movenet_joints, movenet_weights
 from vdg.errors import InputError
+from vdg.files import sha256
 
 
 def available() -> bool:
     """Whether the weights of at least one estimator are installed."""
     return _has(movenet_weights) or _has(keypoint_rcnn)
+
+
+def name() -> str | None:
+    """The estimator of `load`, with the first digits of its weights' SHA-256; None without one.
+
+    Scores and poses depend on it, so the name is part of a run's settings.
+    """
+    if _has(movenet_weights):
+        return f"MoveNet Thunder {sha256(movenet_weights.weights_file())[:8]}"
+    if _has(keypoint_rcnn):
+        return f"Keypoint R-CNN {keypoint_rcnn.WEIGHTS_HASH}"
+    return None
 
 
 def load(height: int, width: int, device="cpu") -> Callable[..., np.ndarray]:

@@ -14,11 +14,12 @@ from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
 from vdg.data import estimators
+from vdg.data.fitting import letter_box, open_picture
 from vdg.data.synthetic.render import NAMED_POSES, render
 from vdg.drawing import COLOURS, enlarge
 from vdg.errors import InputError
 from vdg.inference.keypoints import doubts
-from vdg.inference.transfer import PoseTransfer, letter_box, named_pose, open_picture, require_torso
+from vdg.inference.transfer import PoseTransfer, named_pose, require_torso
 from vdg.pose import SKELETON, TORSO, has_torso
 from vdg.runtime import select_device
 

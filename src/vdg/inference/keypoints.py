@@ -9,20 +9,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from vdg.data import estimators
+from vdg.data.fitting import Frame, letter_box, open_picture
 from vdg.data.synthetic.render import NAMED_POSES
 from vdg.drawing import skeleton
 from vdg.errors import InputError
 from vdg.files import write_bytes
 from vdg.inference.outputs import png
-from vdg.inference.transfer import (
-    Frame,
-    csv_row,
-    letter_box,
-    named_pose,
-    open_picture,
-    read_openpose,
-    require_torso,
-)
+from vdg.inference.transfer import csv_row, named_pose, read_openpose, require_torso
 from vdg.pose import TORSO, has_torso
 
 ENLARGED = 2  # maximum upscaling factor of a source; beyond it, the result looks blurred

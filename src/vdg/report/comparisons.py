@@ -104,6 +104,12 @@ class Ranking:
     def reversed(self) -> int:
         return self.pairs - self.alike
 
+    @property
+    def costs(self) -> list[float]:
+        """10¹² multiply-adds of the rows' trainings, ascending; empty if one is unknown."""
+        costs = [row.training[0].training_tmac for row in self.here]
+        return [] if None in costs else sorted(costs)
+
 
 def ranking(report: DatasetReport) -> Ranking | None:
     """The paper's ranking of whole systems under the equal terms of this pipeline; None where

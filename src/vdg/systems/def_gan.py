@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from vdg.data.batches import Batch
 from vdg.errors import InputError
-from vdg.pose import HEAT_MAP_SIGMA, TORSO, heat_maps
+from vdg.pose import HEAT_MAP_SIGMA, JOINTS, TORSO, heat_maps
 from vdg.training.features import load_features, nearest_neighbour_loss
 from vdg.training.losses import adversarial_loss, l1
 from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, step
@@ -35,7 +35,7 @@ SETTINGS = {
     }
 }
 
-JOINTS = 18
+P = len(JOINTS)
 HEAD = (0, 14, 15, 16, 17)
 STARTS = (8, 11, 9, 12, 2, 5, 3, 6)  # right and left thigh, shin, upper arm, forearm
 ENDS = (9, 12, 10, 13, 3, 6, 4, 7)
@@ -339,10 +339,10 @@ class Generator(nn.Module):
         widths = [width * min(2**level, WIDEST) for level in range(levels + 1)]
         self.warp = warp
         if warp == "none":
-            self.encoder = Encoder(3 + 2 * JOINTS, widths)
+            self.encoder = Encoder(3 + 2 * P, widths)
         else:
-            self.source_encoder = Encoder(3 + JOINTS, widths)
-            self.target_encoder = Encoder(JOINTS, widths)
+            self.source_encoder = Encoder(3 + P, widths)
+            self.target_encoder = Encoder(P, widths)
         self.decoder = Decoder(width, [w if warp == "none" else 2 * w for w in widths])
         self.apply(_initialise)
 
@@ -365,7 +365,7 @@ class Discriminator(nn.Module):
     def __init__(self, width: int, levels: int):
         super().__init__()
         widths = [width * 2**level for level in range(levels)]
-        first = nn.Conv2d(2 * (3 + JOINTS), width, 4, stride=2)
+        first = nn.Conv2d(2 * (3 + P), width, 4, stride=2)
         middle = itertools.starmap(down, itertools.pairwise(widths))
         self.layers = nn.Sequential(first, *middle, down(widths[-1], 1, norm=False))
         self.apply(_initialise)

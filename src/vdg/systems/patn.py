@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from vdg.data.batches import Batch
 from vdg.errors import InputError
-from vdg.pose import HEAT_MAP_SIGMA, heat_maps
+from vdg.pose import HEAT_MAP_SIGMA, JOINTS, heat_maps
 from vdg.training.features import load_features, perceptual_loss
 from vdg.training.losses import l1
 from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, step
@@ -34,7 +34,7 @@ SETTINGS = {
     }
 }
 
-JOINTS = 18
+P = len(JOINTS)
 DISCRIMINATOR_BLOCKS = 3
 
 
@@ -108,7 +108,7 @@ class Generator(nn.Module):
         super().__init__()
         layers, channels = Layers(norm), 4 * width
         self.image = nn.Sequential(*layers.stem(3, width))
-        self.pose = nn.Sequential(*layers.stem(2 * JOINTS, width))
+        self.pose = nn.Sequential(*layers.stem(2 * P, width))
         self.blocks = nn.ModuleList(
             AttentionBlock(layers, channels, 2 * channels if i else channels) for i in range(blocks)
         )
@@ -167,7 +167,8 @@ class Pool(nn.Module):
     """Earlier images of the generator with their conditions, for a discriminator.
 
     Source: Shrivastava et al., CVPR 2017. Once the pool is full, half of the images that come
-    change places with one of it.
+    change places with one of it. With several processes each has its own, and a checkpoint that of
+    the first.
     images: (size, 3, H, W), conditions: (size, ...), count: how many there are so far.
     """
 
@@ -230,7 +231,7 @@ class Adversarial:
         width, norm = settings["width"], settings["norm"]
         self.discriminators = {
             "appearance": Discriminator(3, width, norm),
-            "shape": Discriminator(JOINTS, width, norm),
+            "shape": Discriminator(P, width, norm),
         }
         self.modules = nn.ModuleDict({"generator": generator} | self.discriminators)
         self.optimizers = {
@@ -239,7 +240,7 @@ class Adversarial:
         }
         size, image = settings["pool"], (3, *settings["size"])
         self.modules["appearance_pool"] = Pool(size, image, image)
-        self.modules["shape_pool"] = Pool(size, image, (JOINTS, 2))
+        self.modules["shape_pool"] = Pool(size, image, (P, 2))
         self.features = load_features(settings["features"])
         if self.features is not None:
             self.modules["features"] = self.features

@@ -32,6 +32,7 @@ SETTINGS = {
         "similarity": ("mask-ssim", "part-ssim"),  # L_SSIM^mask, or in its place L_PSSIM
         "mask_weight": 1.0,  # w: the mask enters L_img as (1 + w M_b)
         "lambda": 10.0,  # weight of L_img relative to L_adv
+        "feature_matching": 0.0,  # beyond the paper: weight of L_FM relative to L_adv
         "discriminator_width": 16,
         "discriminator_levels": (3, 1, 6),  # downsampling levels
         "discriminator_learning_rate": (5e-4, 0.0, 1.0),
@@ -81,9 +82,12 @@ class Stage2(nn.Module):
     Called with (I_b^R, I_a, K_a, K_b).
     Returns the final prediction I_b = clamp(I_b^R + difference, -1, 1).
 
-    part_warp: beyond the paper, the U-Net also sees the part warp W of the source and its coverage,
-    and so do the last two convolutions, at full resolution: detail of a garment then need not pass
-    through features of half the resolution.
+    The U-Net ends at half the resolution; a head of two convolutions at full resolution also sees
+    I_b^R. Without it the four pixels under a feature are one linear function of it, which against
+    an adversary shows as a lattice.
+
+    part_warp: beyond the paper, U-Net and head also see the part warp W of the source and its
+    coverage: detail of a garment then need not pass through features of half the resolution.
     """
 
     def __init__(self, width: int, depth: int, max_width: int, part_warp: bool = False):
@@ -92,13 +96,11 @@ class Stage2(nn.Module):
         self.part_warp = part_warp
         self.encoder = Encoder(3 + 3 + P + 4 * part_warp, widths)
         self.bottleneck = nn.Sequential(Residual(widths[-1]), Residual(widths[-1]))
-        self.decoder = Decoder(widths, widths[:-1], width if part_warp else 3)
-        last = self.decoder.out[-1]
-        if part_warp:
-            last = nn.Conv2d(width, 3, 3, padding=1)
-            self.head = nn.Sequential(
-                nn.Conv2d(width + 3 + 4, width, 3, padding=1), nn.ReLU(inplace=True), last
-            )
+        self.decoder = Decoder(widths, widths[:-1], width)
+        last = nn.Conv2d(width, 3, 3, padding=1)
+        self.head = nn.Sequential(
+            nn.Conv2d(width + 3 + 4 * part_warp, width, 3, padding=1), nn.ReLU(inplace=True), last
+        )
         for parameter in last.parameters():
             nn.init.zeros_(parameter)  # start from the coarse prediction
 
@@ -106,9 +108,8 @@ class Stage2(nn.Module):
         P_b = heat_maps(K_b, *I_a.shape[2:])
         W = [part_warp(I_a, K_a, K_b)] if self.part_warp else []
         features = self.encoder(torch.cat([coarse, I_a, P_b, *W], 1))
-        difference = self.decoder(self.bottleneck(features[-1]), features[:-1])
-        if self.part_warp:
-            difference = self.head(torch.cat([difference, coarse, *W], 1))
+        decoded = self.decoder(self.bottleneck(features[-1]), features[:-1])
+        difference = self.head(torch.cat([decoded, coarse, *W], 1))
         return (coarse + difference.float()).clamp(-1, 1)
 
 
@@ -138,8 +139,12 @@ class Discriminator(nn.Module):
         super().__init__()
         self.patches = PatchDiscriminator(3 + P + 3, width, levels)
 
-    def forward(self, I_a: Tensor, K_b: Tensor, image: Tensor) -> Tensor:
-        return self.patches(I_a, heat_maps(K_b, *I_a.shape[2:]), image).float()
+    def forward(
+        self, I_a: Tensor, K_b: Tensor, image: Tensor, features: bool = False
+    ) -> Tensor | list[Tensor]:
+        """features: return the features of all layers, first layer first, with the logits last."""
+        outputs = self.patches(I_a, heat_maps(K_b, *I_a.shape[2:]), image)
+        return [x.float() for x in outputs] if features else outputs[-1].float()
 
 
 def build_stage1(settings: dict) -> nn.Module:

@@ -43,7 +43,9 @@ def relaunch(processes: int, device: str) -> None:
     launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     # a new session: otherwise Ctrl-C would reach the copies twice
     process = subprocess.Popen(
-        [sys.executable, *launch, "-m", module, *sys.argv[1:]], start_new_session=True
+        [sys.executable, *launch, "-m", module, *sys.argv[1:]],
+        env=os.environ | {lifetime.RELAUNCHED: "1"},
+        start_new_session=True,
     )
     stopped: list[int] = []
 
@@ -53,11 +55,7 @@ def relaunch(processes: int, device: str) -> None:
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, forward)
-    while (status := process.poll()) is None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(1)
-        if lifetime.orphaned() and not stopped:
-            forward(signal.SIGHUP, None)
+    status = process.wait()
     if stopped:
         raise StoppedError(stopped[0])
     sys.exit(status)

@@ -1,8 +1,11 @@
-"""Lifetime of a training process: it locks its scratch folder and stops if its DVC is killed."""
+"""Lifetime of a stage: it stops if its DVC is killed, and a training locks its scratch folder."""
 
 import contextlib
 import os
+import signal
 import socket
+import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -11,6 +14,10 @@ from filelock import FileLock, Timeout
 from vdg.errors import InputError
 
 SHELLS = ("sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "zsh")
+RELAUNCHED = "VDG_RELAUNCHED"
+"""Environment variable of torchrun's processes where a stage, not the user, started torchrun."""
+POLL, PATIENCE = 1, 600
+"""Seconds between two looks at the ancestors; seconds that a training has for its checkpoint."""
 _held: dict[Path, FileLock] = {}
 
 
@@ -44,12 +51,29 @@ def release(scratch: Path) -> None:
         _held.pop(scratch).release()
 
 
-def orphaned() -> bool:
-    """Whether DVC started this process and was killed, so that the result is no longer needed.
+def watch() -> None:
+    """From now on, stop this process when those that started it are killed.
 
-    Always false without DVC, because a training under nohup outlives its shell on purpose.
+    Call it first of all: what was killed before cannot be noticed. A stage of DVC depends on DVC;
+    a process of torchrun on torchrun and, if a stage started that, on the stage. Without any of
+    them nothing is watched, because a training under nohup outlives its shell on purpose.
     """
-    return "DVC_STAGE" in os.environ and _ancestors(len(ANCESTORS)) != ANCESTORS
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        count = 1 + (RELAUNCHED in os.environ)
+    elif "DVC_STAGE" in os.environ:
+        count = 1 + _through_a_shell()
+    else:
+        return
+    threading.Thread(target=_stop_without, args=(_ancestors(count),), daemon=True).start()
+
+
+def _stop_without(ancestors: list[int]) -> None:
+    """Send SIGTERM, upon which a training saves a checkpoint, when an ancestor is gone."""
+    while _ancestors(len(ancestors)) == ancestors:
+        time.sleep(POLL)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(PATIENCE)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _ancestors(count: int) -> list[int]:
@@ -65,6 +89,3 @@ def _through_a_shell() -> bool:
     with contextlib.suppress(psutil.Error):
         return psutil.Process(os.getppid()).name() in SHELLS
     return False
-
-
-ANCESTORS = _ancestors(1 + _through_a_shell())  # at the start of this process

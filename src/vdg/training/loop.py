@@ -49,8 +49,7 @@ def train(
 
     Returns one row per `log_every` steps: `step`, the mean of each loss since the last row and,
     at most `watches` times and in the last row, the metrics of `watch`.
-    Raises InputError when a loss or a weight is not finite, StoppedError after SIGINT or SIGTERM
-    and when the DVC that started this process is gone.
+    Raises InputError when a loss or a weight is not finite, StoppedError after SIGINT or SIGTERM.
     """
     for module in task.modules.values():
         module.train().to(device, memory_format=torch.channels_last)
@@ -111,8 +110,6 @@ def train(
             bar.update()
             if done % ask_every:
                 continue
-            if lifetime.orphaned() and not stopped:
-                stopped.append(signal.SIGHUP)
             stop = distributed.any_rank(bool(stopped), device)
             if stop or done % checkpoint_every == 0:
                 _require_finite_weights(task, scratch, done)

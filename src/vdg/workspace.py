@@ -1,0 +1,81 @@
+"""Keep the workspace to the runs that params.yaml names.
+
+Some stages depend on folders to which every run adds files, and DVC has no list of dependencies
+that follows params.yaml. Files of earlier runs in these folders would enter dvc.lock, which would
+then depend on what was run before.
+"""
+
+import itertools
+import re
+import shutil
+from pathlib import Path
+
+import yaml
+
+from vdg.config import Params
+from vdg.errors import InputError
+from vdg.files import write_bytes
+
+SHARED = ("losses/*/*", "scores/*/*", "models/*/stage1-*/*")
+"""Entries of the folders that stages in dvc.yaml depend on as a whole."""
+UNUSED = Path(".scratch", "unused")
+
+
+def named(params: Params) -> set[Path]:
+    """The entries of SHARED that the stages of these parameters write."""
+    found = set()
+    for dataset in params.datasets:
+        found.add(Path("scores", dataset, "references"))
+        for seed in params.seeds:
+            runs = [f"stage1-{key}-{seed}" for key in params.networks]
+            runs += [f"{key}-{seed}" for key in params.variants]
+            found |= {Path("losses", dataset, f"{run}.csv") for run in runs}
+            found |= {Path("scores", dataset, run) for run in runs}
+            found |= {Path("models", dataset, f"stage1-{seed}", key) for key in params.networks}
+    return found
+
+
+def set_aside(params: Params) -> list[Path]:
+    """Move the entries of SHARED that `params` does not name to UNUSED, and return them.
+
+    Moved, not deleted: what a stage wrote without DVC is in no cache. Raises InputError for what
+    cannot be moved.
+    """
+    kept = named(params)
+    moved = [path for form in SHARED for path in sorted(Path().glob(form)) if path not in kept]
+    for path in moved:
+        target = UNUSED / path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_dir():
+                shutil.rmtree(target)
+            shutil.move(path, target)
+        except OSError as error:
+            raise InputError(
+                f"cannot move {path} to {target}: {error.strerror or error}"
+            ) from error
+    return moved
+
+
+def stage_names(params: Params, pipeline: Path) -> set[str]:
+    """The names of the stages that DVC makes of dvc.yaml, such as "evaluate@synthetic-full-0"."""
+    names = set()
+    for name, stage in yaml.safe_load(pipeline.read_text(encoding="utf-8"))["stages"].items():
+        lists = [getattr(params, value.strip("${}")) for value in stage.get("matrix", {}).values()]
+        items = ("-".join(map(str, item)) for item in itertools.product(*lists))
+        names |= {f"{name}@{item}" for item in items} if lists else {name}
+    return names
+
+
+def forget(lock: Path, stages: set[str]) -> None:
+    """Remove the entries of other stages from dvc.lock, which DVC itself keeps for ever.
+
+    The text is cut, not written anew, because DVC's own formatting would be lost.
+    """
+    if not lock.is_file():
+        return
+    text = lock.read_text(encoding="utf-8")
+    head, *entries = re.split(r"^(?=  [^ ])", text, flags=re.MULTILINE)
+    kept = [entry for entry in entries if entry[: entry.index(":\n")].strip() in stages]
+    if len(kept) < len(entries):
+        write_bytes(lock, "".join([head, *kept]).encode())

@@ -1,0 +1,89 @@
+"""The cost of a training, and that the compared systems are trained at that of `full`."""
+
+import copy
+
+import pytest
+import torch
+import yaml
+from conftest import ROOT
+from torch import nn
+
+from vdg import config, resolve
+from vdg.train import stage1_task, stage2_task
+from vdg.training.cost import budget, multiply_adds
+
+HOLDOUT = {
+    "stage1": {"steps": 8000, "batch_size": 16},
+    "stage2": {"steps": 16000, "batch_size": 8, "discriminator_width": 48},
+}
+"""VDG's settings on market1501-holdout that the compared systems' steps were derived from."""
+COMPARED = {"pg2": "pg2", "def-gan": None, "def-gan-nn": None, "dpig": None, "patn": None}
+
+
+class Colours:
+    """Learn a 1x1 convolution from 3 to 3 channels: 9 multiply-adds per pixel and direction."""
+
+    def __init__(self):
+        self.result = nn.Conv2d(3, 3, 1)
+        self.modules = nn.ModuleDict({"net": self.result})
+
+    def update(self, batch):
+        self.result.zero_grad()
+        loss = (self.result(batch.I_a) - batch.I_b).square().mean()
+        loss.backward()
+        with torch.no_grad():
+            self.result.weight -= self.result.weight.grad
+        return {"l1": loss.detach()}
+
+
+def test_multiply_adds_of_a_known_update():
+    # forward, and the gradient of the weights; the image needs none
+    assert multiply_adds(Colours(), [8, 4]) == 2 * 9 * 8 * 4
+
+
+def test_counting_leaves_no_trace():
+    task = Colours()
+    weights, random = copy.deepcopy(task.result.state_dict()), torch.get_rng_state()
+    multiply_adds(task, [8, 4])
+    torch.testing.assert_close(task.result.state_dict(), weights, rtol=0, atol=0)
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+def test_a_budget_contains_that_of_stage1():
+    settings = {"steps": 10, "batch_size": 4, "size": [8, 4]}
+    first = budget(Colours(), settings, {"system": "toy"})
+    assert first == {"images_seen": 40, "training_tmac": pytest.approx(40 * 576e-12)}
+    both = budget(Colours(), settings | {"steps": 5}, first)
+    assert both == {"images_seen": 60, "training_tmac": pytest.approx(60 * 576e-12)}
+
+
+@pytest.fixture(scope="module")
+def tmac(tmp_path_factory):
+    """Training TMAC of a network, and of the variant that refines it: tmac(dataset, ...)."""
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for stage, settings in HOLDOUT.items():
+        raw["network"]["vdg"][stage]["market1501-holdout"] |= settings
+    raw |= {"datasets": ["synthetic", "market1501-holdout"], "variants": ["full", "pg2"]}
+    raw |= {"networks": ["vdg", *COMPARED]}
+    path = tmp_path_factory.mktemp("settings") / "params.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    files = resolve.resolve(config.load(path))
+
+    def count(dataset, network, variant):
+        first = files[f"{dataset}/stage1-{network}.json"]
+        task, about = stage1_task(first)
+        about |= budget(task, first["settings"], about)
+        if variant:
+            second = files[f"{dataset}/stage2-{variant}.json"]
+            task, about = stage2_task(second, task.result, about)
+            about |= budget(task, second["settings"], about)
+        return about["training_tmac"]
+
+    return count
+
+
+@pytest.mark.parametrize("dataset", ["synthetic", "market1501-holdout"])
+def test_compared_systems_are_trained_at_the_cost_of_full(dataset, tmac):
+    full = tmac(dataset, "vdg", "full")
+    for network, variant in COMPARED.items():
+        assert tmac(dataset, network, variant) == pytest.approx(full, rel=0.1), network
