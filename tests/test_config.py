@@ -363,7 +363,7 @@ def test_the_settings_of_a_system_are_what_it_builds_from(load):
 SWEPT = ("alpha-25", "alpha-50", "alpha-75", "alpha-100")  # with an alpha of their own
 MASK_SSIM = ("full", "weighted", "warp", "part-ssim", "shared", "weight-0", "weight-2", "weight-8")
 VARIANTS = ("l1", "mask-l1", *MASK_SSIM, *SWEPT)
-DATASETS = ("synthetic", "market1501", "market1501-holdout", "deepfashion")
+DATASETS = ("synthetic", "market1501", "market1501-holdout", "deepfashion", "deepfashion-176")
 
 
 def runs(*names, datasets=DATASETS):
@@ -416,6 +416,7 @@ REPORT = {"report.json"}
         ("dataset.synthetic.poses.split", "hold-out", runs("pose-heatmaps", **ONE) | REPORT),
         ("dataset.synthetic.source.seed", 77, runs("download", **ONE)),
         (f"{SOURCE}.archive", "x.zip", runs("download", datasets=["market1501"])),
+        (f"{SOURCE}.margin", 8, runs("download", datasets=["market1501"])),
         ("seeds", [0, 77], REPORT),
         ("precision", "bf16", stage1() | stage2()),
         ("threads", 3, stage1() | stage2() | scoring()),

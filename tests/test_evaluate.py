@@ -23,7 +23,7 @@ from vdg.metrics import classifiers
 SIZE = {"height": 32, "width": 16}
 CONFIG = {
     **{"split": "test", "pairs": 10, "classifier": "efficientnet-lite0", "pose": None},
-    **{"lpips": False, "crop_width": None, "device": "cpu", "threads": 1},
+    **{"lpips": False, "crop_width": None, "pad_width": None, "device": "cpu", "threads": 1},
     **{"deterministic": True, "pictures": False},
 }
 FID, TRAIN_FID = "fid_efficientnet_lite0", "train_fid_efficientnet_lite0"

@@ -172,6 +172,7 @@ class ArchiveSource(Section):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     annotations: Annotations = Annotations()
     pairs: str | None = None
+    margin: Annotated[int, Field(ge=0, le=4096)] = 0
 
 
 class FolderSource(Section):
@@ -198,6 +199,7 @@ class Evaluation(Section):
     pose: Literal["silhouettes", "keypoints"] | None = None
     lpips: bool = False
     crop_width: Count | None = None
+    pad_width: Annotated[int, Field(ge=16, le=8192)] | None = None
     pictures: bool = False
 
 
@@ -238,6 +240,11 @@ class Dataset(Section):
             raise ValueError(
                 f"evaluation.crop_width = {crop}: must be from 11, SSIM's window, to the width, "
                 f"{self.width}"
+            )
+        pad = self.evaluation.pad_width
+        if pad is not None and pad <= self.width:
+            raise ValueError(
+                f"evaluation.pad_width = {pad}: must be larger than the width, {self.width}"
             )
         if self.evaluation.pose == "silhouettes" and not rendered:
             raise ValueError(

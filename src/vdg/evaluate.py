@@ -98,6 +98,7 @@ def _scorer(
         _pose_metric(config["pose"], data, pairs, references),
         known,
         Perceptual(device) if config["lpips"] else None,
+        config["pad_width"],
     )
 
 

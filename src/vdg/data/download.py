@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from vdg.data import folder, market1501, synthetic
@@ -38,7 +39,12 @@ def fetch(reader, config: dict, output: Path) -> None:
     names = {part: list(read_keypoints(path)) for part, path in annotations.items()}
     pairs = _bring(source["pairs"], "pairs") if source["pairs"] else None
 
-    parts = reader.read(archive, names=names, **size)
+    margin = source.get("margin", 0)
+    parts = reader.read(
+        archive, names=names, height=size["height"], width=size["width"] + 2 * margin
+    )
+    if margin:
+        parts = {part: _without_margins(images, margin) for part, images in parts.items()}
     for part in annotations.keys() & parts.keys():
         check_names(names[part], set(parts[part].names), f"{annotations[part]}")
     if pairs:
@@ -50,6 +56,11 @@ def fetch(reader, config: dict, output: Path) -> None:
             _copy(annotations[part], output / f"annotation-{part}.csv")
     if pairs:
         _copy(pairs, output / "pairs-test.csv")
+
+
+def _without_margins(images: ImageSet, margin: int) -> ImageSet:
+    """The images without their first and last `margin` columns."""
+    return replace(images, images=images.images[:, :, margin:-margin])
 
 
 def _pack(source: dict, size: dict, output: Path) -> None:

@@ -306,9 +306,13 @@ def other_settings(report: DatasetReport) -> Table:
 
 
 def _headings(metrics: Iterable[str]) -> dict[str, str]:
-    """HEADINGS, and one for the crop's SSIM where it is among the metrics."""
-    crops = (m.removeprefix("ssim_") for m in metrics if re.fullmatch(r"ssim_\d+", m))
-    return HEADINGS | {f"ssim_{width}": f"SSIM (middle {width} columns)" for width in crops}
+    """HEADINGS, and those of the crop's and the padded images' SSIM where they are present."""
+    headings = dict(HEADINGS)
+    for metric in metrics:
+        if found := re.fullmatch(r"ssim_(padded_)?(\d+)", metric):
+            form = "white margins, {} columns" if found[1] else "middle {} columns"
+            headings[metric] = f"SSIM ({form.format(found[2])})"
+    return headings
 
 
 # --- how it was made -----------------------------------------------------------------------------
