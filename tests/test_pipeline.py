@@ -345,9 +345,7 @@ KILLS = (
 )
 
 
-def test_a_clone_that_is_killed_everywhere_makes_the_same_bytes(
-    finished, tmp_path, monkeypatch
-):
+def test_a_clone_that_is_killed_everywhere_makes_the_same_bytes(finished, tmp_path, monkeypatch):
     other = make_repository(tmp_path / "other")
     (tmp_path / "hook").mkdir()
     shutil.copy(ROOT / "tests/kill_at.py", tmp_path / "hook/sitecustomize.py")
@@ -362,7 +360,7 @@ def test_a_clone_that_is_killed_everywhere_makes_the_same_bytes(
     dvc(other, "repro")
     assert (other / "dvc.lock").read_bytes() == (finished[0] / "dvc.lock").read_bytes()
     assert contents(other, "reports") == contents(finished[0], "reports")
-    assert contents(other, ".scratch") == {}
+    assert all(path.startswith(".scratch/tmp/") for path in contents(other, ".scratch"))
 
 
 def contents(folder, *names):

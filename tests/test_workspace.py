@@ -34,7 +34,9 @@ def listed(kind, params):
 def test_what_every_stage_writes_is_named(params):
     """The folders that stages depend on hold outputs of stages, which are named, and no more."""
     outs = listed("outs", params)
-    folders = [path for path in listed("deps", params) - outs if any(path in o.parents for o in outs)]
+    folders = [
+        path for path in listed("deps", params) - outs if any(path in o.parents for o in outs)
+    ]
     assert {folder.parts[0] for folder in folders} == {"losses", "scores", "models"}
     written = {out for out in outs if any(folder in out.parents for folder in folders)}
     named = workspace.named(params)

@@ -51,7 +51,9 @@ def set_aside(params: Params) -> list[Path]:
                 shutil.rmtree(target)
             shutil.move(path, target)
         except OSError as error:
-            raise InputError(f"cannot move {path} to {target}: {error.strerror or error}") from error
+            raise InputError(
+                f"cannot move {path} to {target}: {error.strerror or error}"
+            ) from error
     return moved
 
 
