@@ -360,7 +360,7 @@ def test_a_clone_that_is_killed_everywhere_makes_the_same_bytes(finished, tmp_pa
     dvc(other, "repro")
     assert (other / "dvc.lock").read_bytes() == (finished[0] / "dvc.lock").read_bytes()
     assert contents(other, "reports") == contents(finished[0], "reports")
-    assert contents(other, ".scratch") == {}
+    assert all(path.startswith(".scratch/tmp/") for path in contents(other, ".scratch"))
 
 
 def contents(folder, *names):
