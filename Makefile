@@ -60,9 +60,9 @@ sweep: setup  ## alpha, mask weight and shared encoders, to reports/sweep.md
 	dvc exp run -S 'networks=[vdg,vdg-shared]' -S 'variants=[$(SWEPT)]'
 	python -m stages.ablation_table --keep reports/sweep.md --note 'Made by `make sweep`.'
 
-compared: setup  ## PG², Def-GAN, DPIG and PATN, narrowed, to reports/compared.md
-	dvc exp run -S 'networks=[vdg,pg2,def-gan,dpig,patn]' -S 'variants=[full,pg2]'
-	python -m stages.ablation_table --keep reports/compared.md --note 'Made by `make compared`: narrowed systems whose learning rates were not tuned.'
+compared: setup  ## PG², Def-GAN, DPIG and PATN at the compute of full, to reports/compared.md
+	dvc exp run -S 'networks=[vdg,pg2,def-gan,dpig,patn]' -S 'variants=[full,weighted,pg2]'
+	python -m stages.ablation_table --keep reports/compared.md --note "$$(cat docs/notes/compared.md)"
 
 pretrained: setup  ## train on Market-1501's hold-out (raw/, README), to pretrained/ and reports/
 	dvc exp run -S 'datasets=[market1501-holdout]'

@@ -12,11 +12,6 @@ from vdg import config, resolve
 from vdg.train import stage1_task, stage2_task
 from vdg.training.cost import budget, multiply_adds
 
-HOLDOUT = {
-    "stage1": {"steps": 8000, "batch_size": 16},
-    "stage2": {"steps": 16000, "batch_size": 8, "discriminator_width": 48},
-}
-"""VDG's settings on market1501-holdout that the compared systems' steps were derived from."""
 COMPARED = {"pg2": "pg2", "def-gan": None, "def-gan-nn": None, "dpig": None, "patn": None}
 
 
@@ -61,8 +56,6 @@ def test_a_budget_contains_that_of_stage1():
 def tmac(tmp_path_factory):
     """Training TMAC of a network, and of the variant that refines it: tmac(dataset, ...)."""
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for stage, settings in HOLDOUT.items():
-        raw["network"]["vdg"][stage]["market1501-holdout"] |= settings
     raw |= {"datasets": ["synthetic", "market1501-holdout"], "variants": ["full", "pg2"]}
     raw |= {"networks": ["vdg", *COMPARED]}
     path = tmp_path_factory.mktemp("settings") / "params.yaml"
