@@ -24,10 +24,11 @@ $(VENV)/installed: requirements.lock
 RESOLVE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
 
-lock: setup  ## resolve requirements.txt and requirements-demo.txt into their .lock files
+lock: setup  ## resolve requirements*.txt into their .lock files
 	$(VENV)/bin/pip install --quiet uv==0.13.9
 	$(RESOLVE) requirements-demo.txt --output-file requirements-demo.lock
 	$(RESOLVE) requirements.txt --constraint requirements-demo.lock --output-file requirements.lock
+	$(RESOLVE) requirements-onnx.txt --constraint requirements.lock --output-file requirements-onnx.lock
 
 repro: setup  ## run the whole pipeline and print the results table
 	@git rev-parse --verify --quiet HEAD >/dev/null || { \
