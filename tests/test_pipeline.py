@@ -415,9 +415,7 @@ def test_a_missing_estimator_is_told_before_any_work(repository, tmp_path, monke
 
 
 def test_missing_archive_says_where_to_get_it(repository):
-    set_params(
-        repository, {"datasets": ["market1501"], "dataset.market1501.evaluation.pose": None}
-    )
+    set_params(repository, {"datasets": ["market1501"], "dataset.market1501.evaluation.pose": None})
     result = dvc(repository, "repro", check=False)
     text = result.stdout + result.stderr
     assert "raw/market1501/Market-1501-v15.09.15.zip does not exist" in text
