@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup lock repro test lint bench sweep seeds compared pretrained estimator demo clean
+.PHONY: help setup lock repro test lint bench spread sweep seeds compared pretrained estimator demo clean
 
 SWEPT := l1,mask-l1,alpha-25,alpha-50,alpha-75,full,alpha-100,weight-0,weight-2,weighted,weight-8,shared
 
@@ -24,10 +24,11 @@ $(VENV)/installed: requirements.lock
 RESOLVE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
 
-lock: setup  ## resolve requirements.txt and requirements-demo.txt into their .lock files
+lock: setup  ## resolve requirements*.txt into their .lock files
 	$(VENV)/bin/pip install --quiet uv==0.13.9
 	$(RESOLVE) requirements-demo.txt --output-file requirements-demo.lock
 	$(RESOLVE) requirements.txt --constraint requirements-demo.lock --output-file requirements.lock
+	$(RESOLVE) requirements-onnx.txt --constraint requirements.lock --output-file requirements-onnx.lock
 
 repro: setup  ## run the whole pipeline and print the results table
 	@git rev-parse --verify --quiet HEAD >/dev/null || { \
@@ -40,9 +41,12 @@ repro: setup  ## run the whole pipeline and print the results table
 test: setup  ## run the test suite
 	python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-bench: setup  ## run every benchmark of bench/
+bench: setup  ## run every benchmark of bench/, but for spread
 	@for file in bench/[a-z]*.py; do \
-	  name=bench.$$(basename $$file .py); echo "== $$name"; python -m $$name || exit 1; done
+	  name=bench.$$(basename $$file .py); [ $$name != bench.spread ] || continue; echo "== $$name"; python -m $$name || exit 1; done
+
+spread: setup  ## the default with other threads and instruction sets, to docs/notes/spread.csv
+	python -m bench.spread
 
 lint: setup  ## check style and types
 	ruff check .
@@ -75,4 +79,4 @@ demo: setup  ## a page to try the models
 	python -m stages.demo
 
 clean:  ## delete what the pipeline made (DVC's cache is kept)
-	rm -rf configs data losses models scores .scratch
+	rm -rf configs data losses models pictures scores .scratch

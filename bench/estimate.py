@@ -28,7 +28,7 @@ from vdg.training.cost import noise
 
 COUNTED = (2, 4)  # batch sizes
 ADAM = 8  # bytes per weight: both moments
-IMAGES = {"market1501": 12_936, "deepfashion": 48_674}
+IMAGES = {"market1501": 12_936, "deepfashion": 48_674, "deepfashion-176": 48_674}
 """Of the training part. A training keeps them on the device."""
 PIXEL = 3 + 2
 """Bytes of an image's pixel: its colours, and a mask each for the training and the validation."""

@@ -8,6 +8,7 @@ from vdg.report import publish, rows, tables
 from vdg.report.inputs import read_config
 
 REPORTS, SCORES, LOSSES = Path("reports"), Path("scores"), Path("losses")
+SPREAD = Path("docs/notes/spread.csv")
 
 
 def main():
@@ -20,7 +21,7 @@ def main():
     args = parser.parse_args()
     config = read_config(Path("configs/report.json"))
     if args.keep:
-        publish.keep(config, SCORES, args.keep, REPORTS, args.note)
+        publish.keep(config, SCORES, args.keep, REPORTS, args.note, SPREAD)
         print(args.keep)
         return
     if not args.show:

@@ -57,9 +57,10 @@ def serve(args: argparse.Namespace) -> None:
         warn(args)
     # system fonts: the theme's default fonts are downloaded
     theme = gradio.themes.Base(font=["sans-serif"], font_mono=["monospace"])
+    # one call per event type at a time; up to 32 wait, further ones are rejected
+    page = demo.build(studio).queue(default_concurrency_limit=1, max_size=32)
     try:
-        # one call per event type at a time; up to 32 wait, further ones are rejected
-        demo.build(studio).queue(default_concurrency_limit=1, max_size=32).launch(
+        page.launch(
             server_name=args.host,
             server_port=args.port,
             auth=login,
@@ -73,6 +74,11 @@ def serve(args: argparse.Namespace) -> None:
     except OSError as error:
         raise InputError(
             f"cannot bind to {args.host}:{args.port}; choose another with --port"
+        ) from error
+    except ValueError as error:  # gradio calls its own page, with a short patience
+        raise InputError(
+            f"{args.host}:{args.port} does not answer this machine itself, which is busy or sends "
+            "local addresses to a proxy (set NO_PROXY=localhost,127.0.0.1): try again"
         ) from error
 
 

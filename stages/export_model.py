@@ -1,4 +1,5 @@
-"""Export a trained generator in half precision, with the scores of the exported weights."""
+"""Export a trained generator in half precision, with the scores of the exported weights; or as an
+ONNX file, which runs without PyTorch."""
 
 import argparse
 import tempfile
@@ -8,7 +9,9 @@ import numpy as np
 
 from vdg import cli, evaluate
 from vdg.errors import InputError
-from vdg.files import json_bytes, read_arrays, read_json, write_all, write_arrays
+from vdg.files import json_bytes, read_arrays, read_json, write_all, write_arrays, write_bytes
+from vdg.inference import onnx_file
+from vdg.inference.transfer import PoseTransfer
 
 
 def halved(values: np.ndarray) -> np.ndarray:
@@ -20,15 +23,27 @@ def halved(values: np.ndarray) -> np.ndarray:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dataset", required=True)
-    parser.add_argument("--variant", required=True)
+    parser.add_argument("--dataset")
+    parser.add_argument("--variant")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE.safetensors")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="with onnx: any model file")
+    parser.add_argument("--format", choices=["safetensors", "onnx"], default="safetensors")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE")
     args = parser.parse_args()
-    if args.output.suffix != ".safetensors":
-        parser.error("--output is a FILE.safetensors; its scores go to FILE.json")
+    if args.model and args.format != "onnx":
+        parser.error("--model goes with --format onnx")
+    if not (args.model or (args.dataset and args.variant)):
+        parser.error("give --dataset and --variant, or --model with --format onnx")
+    if args.output.suffix != f".{args.format}":
+        beside = "; its scores go to FILE.json" if args.format == "safetensors" else ""
+        parser.error(f"--output is a FILE.{args.format}{beside}")
 
     run = Path(f"models/{args.dataset}/{args.variant}-{args.seed}/model.safetensors")
+    if args.format == "onnx":
+        data = onnx_file.convert(PoseTransfer.load(args.model or run, "cpu"))
+        write_bytes(args.output, data)
+        print(f"{args.output}: {len(data) / 1e6:.1f} MB")
+        return
     if run.exists() and args.output.exists() and args.output.samefile(run):
         raise InputError(f"{args.output} is the model itself: choose another --output")
     config = read_json(f"configs/{args.dataset}/evaluation-{args.variant}.json")

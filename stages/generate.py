@@ -1,4 +1,4 @@
-"""Generate the person of an image in another pose, with a trained model."""
+"""Generate the person of an image in another pose, or in the poses of a motion, with a model."""
 
 import argparse
 import time
@@ -9,13 +9,15 @@ from PIL import Image
 
 from vdg import cli
 from vdg.data.annotations import keypoints_csv
+from vdg.data.fitting import letter_box, open_picture
 from vdg.drawing import grid, skeleton
-from vdg.files import write_all
-from vdg.inference import outputs
+from vdg.files import replacing_folder, write_all
+from vdg.inference import motion, outputs
 from vdg.inference.keypoints import PoseFinder
-from vdg.inference.transfer import PRETRAINED, PoseTransfer, letter_box, open_picture, split_azimuth
+from vdg.inference.transfer import PRETRAINED, PoseTransfer, split_azimuth
 
 BATCH = 32
+ROWS = 8  # of the strip of a motion
 
 
 def main():
@@ -37,6 +39,14 @@ def main():
         "model's pictures, or another picture; JSON:K and PICTURE:K are the K-th person, counted "
         "from 0; several poses give a row each",
     )
+    add(
+        "--motion",
+        action="store_true",
+        help="the poses are a motion's frames, JSON files or images in natural order, or a folder "
+        "of them (then --motion is implied): also writes numbered images and a GIF",
+    )
+    add("--smooth", action="store_true", help="smooth a motion, and close gaps of up to 3 frames")
+    add("--fit", action="store_true", help="scale a motion of any size into the model's images")
     add("--turntable", type=int, metavar="N", help="N views of the one named pose, also as GIF")
     add("--person", type=int, metavar="K", help="of several in the source, counted from 0")
     add("--output", type=Path, default=Path("posed.png"), metavar="PNG")
@@ -49,20 +59,29 @@ def main():
     if args.output.suffix.lower() != ".png":
         parser.error("--output is a PNG")
     poses = args.pose
+    moving = args.motion or args.smooth or args.fit or any(Path(p).is_dir() for p in poses if p)
+    if moving and args.turntable:
+        parser.error("--turntable turns a named pose: leave out --motion, --smooth and --fit")
+    if moving:
+        poses = motion.frames(poses)
     if args.turntable:
         name, start = split_azimuth(args.pose[0])
         turns = np.linspace(start, start + 360, args.turntable, endpoint=False) % 360
         poses = [f"{name}@{degrees:g}" for degrees in turns]
 
     ends = [outputs.STRIP, outputs.KEYPOINTS, *outputs.PEOPLE]
-    ends += [outputs.ANIMATION] if args.turntable else []
+    ends += [outputs.ANIMATION] if args.turntable or moving else []
+    ends += [outputs.FRAMES] if moving else []
     files = [args.output, *(outputs.beside(args.output, end) for end in ends)]
     outputs.require_replaceable(files, [str(args.source), args.keypoints or "", *poses])
     model = PoseTransfer.load(args.model, args.device)
     picture = open_picture(args.source)
     finder = PoseFinder(model.size, model.device, args.output)
     source = finder.source(args.source, picture, args.keypoints, args.person)
-    targets = np.stack([finder.target(pose) for pose in poses])
+    if moving:
+        poses, targets = finder.motion(poses, args.smooth, args.fit)
+    else:
+        targets = np.stack([finder.target(pose) for pose in poses])
 
     image, _ = letter_box(picture, model.size)
     images = np.repeat(image[None], len(poses), 0)
@@ -77,10 +96,10 @@ def main():
     if len(poses) > 1:
         shown = grid([list(results[i : i + 8]) for i in range(0, len(results), 8)])
     black = np.zeros_like(image)
-    rows = [
-        [image, skeleton(pose, black), first, last]
-        for pose, first, last in zip(targets, coarse, results, strict=True)
-    ]
+    shown_poses = range(len(poses))
+    if moving:
+        shown_poses = np.linspace(0, len(poses) - 1, min(len(poses), ROWS)).astype(int)
+    rows = [[image, skeleton(targets[i], black), coarse[i], results[i]] for i in shown_poses]
     strip = grid(rows, ["source", "pose", "stage I", "result"])
     # unique names without colons, which separate the columns
     names = [f"{i}-{Path(pose).name.replace(':', '-')}" for i, pose in enumerate(poses)]
@@ -90,9 +109,17 @@ def main():
         outputs.beside(args.output, outputs.STRIP): outputs.png(strip),
         outputs.beside(args.output, outputs.KEYPOINTS): used,
     }
-    if args.turntable:
+    if args.turntable or moving:
         written[outputs.beside(args.output, outputs.ANIMATION)] = outputs.gif(results)
-    write_all(written)
+    if moving:
+        folder = outputs.beside(args.output, outputs.FRAMES)
+        with replacing_folder(folder) as new:
+            for number, frame in enumerate(results):
+                (new / f"{number:04d}.png").write_bytes(outputs.png(Image.fromarray(frame)))
+            write_all(written)
+        print(f"{folder}: {len(results)} images")
+    else:
+        write_all(written)
     print(f"{len(poses)} pictures on {model.device}, {rate:.0f} images/s")
     for path in written:
         print(path)

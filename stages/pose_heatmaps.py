@@ -19,6 +19,7 @@ def main():
     config = read_json(f"configs/{args.dataset}/pose-heatmaps.json")
     data = Path("data") / args.dataset
     settings = config["poses"] | {"device": select_device(config["poses"]["device"])}
+    settings.pop("estimator", None)  # its name, of which the run depends
     splits = preparation.build(data / "download", **settings)
 
     poses = splits["test"]

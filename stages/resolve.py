@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from vdg import cli, config, resolve, systems, workspace
+from vdg.data import estimators
 from vdg.errors import InputError
 from vdg.files import replacing_folder, write_json
 
@@ -12,6 +13,7 @@ def main():
     params = config.load("params.yaml")
     resolved = resolve.resolve(params)
     check_networks(params)
+    check_estimator(params)
     with replacing_folder("configs") as folder:
         for name, content in resolved.items():
             write_json(Path(folder) / name, content)
@@ -36,6 +38,19 @@ def check(params: config.Params, dataset: str, key: str, network: str, stage2=No
         systems.check(params.system(network), params.stage1(network, dataset), stage2)
     except InputError as error:
         raise InputError(f"params.yaml: {key} on {dataset}: {error}") from None
+
+
+def check_estimator(params: config.Params) -> None:
+    """Raise InputError where PCK is asked for and no estimator is installed: now, not in hours."""
+    for dataset in params.datasets:
+        if params.dataset[dataset].evaluation.pose == "keypoints":
+            try:
+                estimators.require_one()
+            except InputError as error:
+                raise InputError(
+                    f"params.yaml: dataset.{dataset}.evaluation.pose = keypoints: {error}, or set "
+                    "it to null, which leaves PCK out"
+                ) from None
 
 
 if __name__ == "__main__":

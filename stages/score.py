@@ -43,6 +43,7 @@ def parse() -> argparse.Namespace:
         help="of IS and FID (default: %(default)s, an offline stand-in)",
     )
     add("--crop-width", type=int, metavar="N", help="SSIM a second time of the N middle columns")
+    add("--pad-width", type=int, metavar="N", help="SSIM a second time of N columns, white outside")
     add("--device", type=cli.device, default="auto")
     add("--name", default=DEFAULT_NAME, help="of the row that is printed")
     add("--output", type=Path, metavar="DIR", help="for scores.json and scores.csv")
@@ -68,6 +69,10 @@ def read(args: argparse.Namespace) -> tuple[list[str], np.ndarray, np.ndarray, n
     if args.crop_width is not None and not 11 <= args.crop_width <= width:
         raise InputError(
             f"--crop-width {args.crop_width}: must be from 11, SSIM's window, to the width, {width}"
+        )
+    if args.pad_width is not None and not width < args.pad_width <= 8192:
+        raise InputError(
+            f"--pad-width {args.pad_width}: must be above the width, {width}, and at most 8192"
         )
     masks = None
     if args.masks:
@@ -96,7 +101,8 @@ def main():
     if args.classifier != "none":
         classifier = classifiers.load(args.classifier, device)
 
-    metrics, table = evaluate.Scorer(targets, masks, classifier, args.crop_width)(generated)
+    scorer = evaluate.Scorer(targets, masks, classifier, args.crop_width, pad_width=args.pad_width)
+    metrics, table = scorer(generated)
     label = classifier.name if classifier else None
     print(tables.score_table(args.name, metrics, label))
     if masks is not None:

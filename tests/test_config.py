@@ -99,7 +99,7 @@ def test_everything_switched_on_is_valid(load, raw):
             "dataset.synthetic.source.reader",
             "syntetic",
             "'syntetic'",
-            "allowed: deepfashion, market1501",
+            "allowed: deepfashion, folder, market1501",
         ),
         ("network.vdg.system", "nowhere", "'nowhere'", "no such file in src/vdg/systems/"),
         ("variant.full.mask_weight", -1, "-1", "greater than or equal to 0"),
@@ -363,7 +363,7 @@ def test_the_settings_of_a_system_are_what_it_builds_from(load):
 SWEPT = ("alpha-25", "alpha-50", "alpha-75", "alpha-100")  # with an alpha of their own
 MASK_SSIM = ("full", "weighted", "warp", "part-ssim", "shared", "weight-0", "weight-2", "weight-8")
 VARIANTS = ("l1", "mask-l1", *MASK_SSIM, *SWEPT)
-DATASETS = ("synthetic", "market1501", "market1501-holdout", "deepfashion")
+DATASETS = ("synthetic", "market1501", "market1501-holdout", "deepfashion", "deepfashion-176")
 
 
 def runs(*names, datasets=DATASETS):
@@ -410,13 +410,15 @@ REPORT = {"report.json"}
         ("dataset.synthetic.evaluation.pairs", 77, scoring(**ONE)),
         ("dataset.synthetic.evaluation.split", "validation", scoring(**ONE) | REPORT),
         ("dataset.synthetic.evaluation.fid_reference", "train", REPORT),
+        ("dataset.synthetic.evaluation.pictures", True, evaluation(**ONE)),
         ("dataset.synthetic.poses.hold_out_identities", 77, runs("pose-heatmaps", **ONE)),
         ("dataset.synthetic.poses.validation_identities", 7, runs("pose-heatmaps", **ONE)),
         ("dataset.synthetic.poses.split", "hold-out", runs("pose-heatmaps", **ONE) | REPORT),
         ("dataset.synthetic.source.seed", 77, runs("download", **ONE)),
         (f"{SOURCE}.archive", "x.zip", runs("download", datasets=["market1501"])),
+        (f"{SOURCE}.margin", 8, runs("download", datasets=["market1501"])),
         ("seeds", [0, 77], REPORT),
-        ("precision", "bf16", stage1() | stage2() | evaluation()),
+        ("precision", "bf16", stage1() | stage2()),
         ("threads", 3, stage1() | stage2() | scoring()),
         ("deterministic", False, stage1() | stage2() | scoring()),
         ("compile", True, stage1() | stage2()),
@@ -445,6 +447,52 @@ def test_poses_depend_on_the_device_where_they_are_estimated(load, raw, dataset,
     before, after = (resolve.resolve(load("device", device)) for device in ("cpu", "auto"))
     name = f"{dataset}/pose-heatmaps.json"
     assert (before[name] != after[name]) is reached
+
+
+def test_poses_and_pck_depend_on_the_estimator(load, raw, monkeypatch):
+    """Where key points are estimated, or judged by PCK; the report names the estimator."""
+    raw["dataset"]["market1501"]["source"]["annotations"]["train"] = None
+    raw["dataset"]["deepfashion"]["evaluation"]["pose"] = "keypoints"
+    found = []
+    for name in ("MoveNet Thunder 01234567", "another"):
+        monkeypatch.setattr(resolve.estimators, "name", lambda name=name: name)
+        found.append(resolve.resolve(load()))
+    changed = {name for name in found[0] if found[0][name] != found[1][name]}
+    judged = {name for name in scoring() if name.startswith("deepfashion/")}
+    assert changed == {"market1501/pose-heatmaps.json"} | judged | REPORT
+    report = found[1]["report.json"]["datasets"]
+    assert report["market1501"]["estimator"] == report["deepfashion"]["judge"] == "another"
+    assert report["synthetic"]["estimator"] is report["synthetic"]["judge"] is None
+
+
+FOLDER = {"height": 128, "width": 64, "source": {"reader": "folder", "archive": "raw/mine"}}
+FOLDER |= {"like": "market1501-holdout", "evaluation": {"classifier": "efficientnet-lite0"}}
+
+
+def test_a_folder_of_people_takes_five_lines(load, raw):
+    """Networks have the settings of the data set that it is like; its own come last."""
+    raw["dataset"]["mine"] = FOLDER
+    raw["network"]["vdg"]["stage1"]["mine"] = {"steps": 7}
+    params = load()
+    found, like = (params.stage1("vdg", name) for name in ("mine", "market1501-holdout"))
+    assert found == like | {"steps": 7}
+    assert params.dataset["mine"].estimates
+    assert params.dataset["mine"].source.test_fraction == 0.2
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("like", "nowhere", "like = 'nowhere': no such data set; allowed: synthetic, market1501"),
+        ("source.test_fraction", 1.0, "less than 1"),
+        ("source.test_fraction", 0, "greater than 0"),
+        ("source.pairs", "a.csv", "unknown key; allowed: reader, archive, annotations"),
+        ("poses", {"split": "hold-out"}, "source.test_fraction makes the test split"),
+    ],
+)
+def test_a_folder_that_does_not_fit(load, raw, key, value, words):
+    raw["dataset"]["mine"] = copy.deepcopy(FOLDER)
+    assert words in message(load, f"dataset.mine.{key}", value)
 
 
 @pytest.mark.parametrize("key", ["datasets", "networks", "variants"])

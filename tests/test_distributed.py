@@ -108,6 +108,14 @@ def catches_sigterm(process):
     return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
+def trainers(stage):
+    """The processes that train below torchrun, which a stage started."""
+    with contextlib.suppress(psutil.NoSuchProcess):  # other children end while one looks
+        launchers = psutil.Process(stage.pid).children()
+        return [worker for launcher in launchers for worker in launcher.children()]
+    return []
+
+
 @pytest.fixture
 def trained_by_two(prepare):
     """A stage that trains with two workers, which listen to signals: (folder, process, torchrun,
@@ -120,10 +128,10 @@ def trained_by_two(prepare):
     deadline, workers = time.time() + 120, []
     while time.time() < deadline and not (len(workers) == 2 and all(map(catches_sigterm, workers))):
         time.sleep(0.2)
-        launchers = psutil.Process(process.pid).children()
-        workers = [worker for launcher in launchers for worker in launcher.children()]
-    yield folder, process, launchers[0], workers
-    for remaining in (process, *launchers, *workers):
+        workers = trainers(process)
+    torchrun = workers[0].parent()
+    yield folder, process, torchrun, workers
+    for remaining in (process, torchrun, *workers):
         with contextlib.suppress(psutil.NoSuchProcess):
             remaining.kill()
 

@@ -1,24 +1,30 @@
 """The evaluation of reference rows and of a model, from packed data to scores."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from pytorch_fid.fid_score import calculate_frechet_distance
 
-from vdg import evaluate, systems
+import stages.evaluate
+import stages.score
+from vdg import cli, evaluate, systems
 from vdg.data import synthetic
 from vdg.data.download import fetch
 from vdg.data.images import ImageSet
 from vdg.data.preparation import build
-from vdg.files import read_json
+from vdg.files import read_json, write_json
 from vdg.metrics import classifiers
 
 SIZE = {"height": 32, "width": 16}
 CONFIG = {
     **{"split": "test", "pairs": 10, "classifier": "efficientnet-lite0", "pose": None},
-    **{"lpips": False, "crop_width": None, "device": "cpu", "threads": 1},
-    **{"precision": "fp32", "deterministic": True},
+    **{"lpips": False, "crop_width": None, "pad_width": None, "device": "cpu", "threads": 1},
+    **{"deterministic": True, "pictures": False},
 }
 FID, TRAIN_FID = "fid_efficientnet_lite0", "train_fid_efficientnet_lite0"
 
@@ -97,3 +103,70 @@ def test_evaluated_identities_of_a_hold_out_are_not_among_the_training_images(tm
     evaluated = {test.identities[i] for i in test.pairs.unique().tolist()}
     assert len(evaluated) == 1
     assert identities == set(train.identities) - evaluated
+
+
+@pytest.fixture
+def command(data, references, model, tmp_path, monkeypatch):
+    """Run a stage in a folder where the model is variant "full" of the data set "drawn"."""
+    monkeypatch.chdir(tmp_path)
+    write_json("configs/drawn/evaluation-full.json", CONFIG)
+    for path, target in {
+        "data/drawn": data,
+        "scores/drawn/references": references,
+        "models/drawn/full-0": model.parent,
+    }.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).symlink_to(target)
+
+    def run(stage, *arguments):
+        monkeypatch.setattr(sys, "argv", [stage.__name__, *map(str, arguments)])
+        cli.run(stage.main)
+
+    return run
+
+
+def test_generated_images_on_disk_have_the_scores_of_the_report(command):
+    """stages.evaluate --pictures, then stages.score on each form of them."""
+    variant = ("--dataset", "drawn", "--variant", "full")
+    command(stages.evaluate, *variant)
+    command(stages.evaluate, *variant, "--pictures", "made")
+    expected = read_json("scores/drawn/full-0/scores.json")["metrics"]
+    annotations = Path("data/drawn/download/annotation-test.csv")
+    common = ("--keypoints", annotations, "--pairs", "made/pairs.csv")
+    for images in (
+        ("--generated", "made/generated", "--target", "made/target"),
+        ("--strips", "made/strips"),
+    ):
+        command(stages.score, *images, *common, "--output", "scored")
+        metrics = read_json("scored/scores.json")["metrics"]
+        assert set(expected) - set(metrics) == {TRAIN_FID}
+        for name, value in metrics.items():
+            assert value == pytest.approx(expected[name], rel=1e-5), name
+
+
+def test_files_have_the_fields_names(command):
+    command(stages.evaluate, "--dataset", "drawn", "--variant", "full", "--pictures", "made")
+    table = pd.read_csv("made/pairs.csv")
+    assert len(table) == CONFIG["pairs"]
+    for source, target in table.itertuples(index=False):
+        assert source.endswith(".png")
+        strip = np.asarray(Image.open(f"made/strips/{source}___{target}_vis.png"))
+        parts = np.split(strip, 5, axis=1)  # as PATN's script does
+        name = f"{source.removesuffix('.png')}__{target.removesuffix('.png')}.png"
+        np.testing.assert_array_equal(parts[2], np.asarray(Image.open(f"made/target/{name}")))
+        np.testing.assert_array_equal(parts[4], np.asarray(Image.open(f"made/generated/{name}")))
+
+
+def test_a_folder_that_holds_something_is_left_alone(command):
+    Path("made").mkdir()
+    Path("made/thesis.txt").write_text("mine")
+    with pytest.raises(SystemExit, match="choose a new folder"):
+        command(stages.evaluate, "--dataset", "drawn", "--variant", "full", "--pictures", "made")
+    assert [path.name for path in Path("made").iterdir()] == ["thesis.txt"]
+
+
+def test_the_setting_writes_them_beside_the_scores(command):
+    write_json("configs/drawn/evaluation-full.json", CONFIG | {"pictures": True})
+    command(stages.evaluate, "--dataset", "drawn", "--variant", "full")
+    assert len(list(Path("pictures/drawn/full-0/generated").iterdir())) == CONFIG["pairs"]
+    assert Path("scores/drawn/full-0/scores.json").is_file()

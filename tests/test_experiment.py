@@ -1,10 +1,14 @@
 """A training stage outside its loop."""
 
+import os
 import shutil
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
+from conftest import ROOT
 
 from vdg import train
 from vdg.data.images import ImageSet
@@ -39,6 +43,16 @@ def test_other_pixels_are_another_training(stage1_config, drawn_data, tmp_path, 
     assert scratch(stage1_config, copy) != scratch(stage1_config, drawn_data)
 
 
+def test_another_number_of_threads_is_another_training(stage1_config, drawn_data, scratch):
+    """Also where params.yaml leaves it to the environment."""
+    config = stage1_config | {"threads": None}
+    folders = []
+    for threads in (1, 2, 1):
+        torch.set_num_threads(threads)
+        folders.append(scratch(config, drawn_data))
+    assert folders[0] == folders[2] != folders[1]
+
+
 def test_auto_is_the_device_that_it_chooses(
     stage1_config, drawn_data, scratch, monkeypatch, capsys
 ):
@@ -55,3 +69,36 @@ def test_compilation_without_a_compiler(stage1_config, drawn_data, tmp_path, mon
     run = train.Run(config, drawn_data, 0, tmp_path / "out", tmp_path / "losses.csv")
     with pytest.raises(InputError, match=r"compile = true needs a C\+\+ compiler"):
         train.train_stage1(run)
+
+
+UPDATES = """
+import hashlib, json, sys
+import torch
+from vdg import systems
+from vdg.data.batches import Batch
+from vdg.runtime import set_up
+from vdg.systems import vdg
+
+set_up(0, True, json.loads(sys.argv[1]))
+own = {"width": 16, "max_width": 64, "depth": 3, "size": [64, 32], "learning_rate": 1e-3}
+settings = systems._defaults(vdg, "stage1") | own
+task = vdg.stage1_task(vdg.build_stage1(settings), settings)
+task.modules.train()
+for _ in range(2):
+    images, masks = (2 * torch.rand(2, 16, n, 64, 32) - 1 for n in (3, 1))
+    joints = (torch.rand(2, 16, 18, 2) * torch.tensor([64, 32])).floor()
+    task.update(Batch(images[0], joints[0], images[1], joints[1], (masks[0] > 0).float()))
+weights = task.modules.state_dict().values()
+print(hashlib.sha256(b"".join(value.numpy().tobytes() for value in weights)).hexdigest())
+"""
+
+
+def test_the_number_of_threads_is_that_of_params_whatever_the_environment_says():
+    """As docs/reproducibility.md promises: null is OMP_NUM_THREADS, a number takes its place."""
+    hashes = {}
+    for environment, threads in (("1", "null"), ("2", "1"), ("2", "null"), ("1", "2")):
+        variables = {"OMP_NUM_THREADS": environment, "PYTHONPATH": str(ROOT / "src")}
+        command = [sys.executable, "-c", UPDATES, threads]
+        said = subprocess.check_output(command, env=os.environ | variables, text=True)
+        used = environment if threads == "null" else threads
+        assert hashes.setdefault(used, said) == said

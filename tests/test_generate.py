@@ -15,17 +15,17 @@ from vdg import systems
 from vdg.data import decoding, estimators, movenet_weights
 from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.data.batches import to_uint8
+from vdg.data.fitting import letter_box, open_picture
 from vdg.data.synthetic.render import NAMED_POSES, named_keypoints, render
 from vdg.errors import InputError
-from vdg.inference.keypoints import PoseFinder, doubts
+from vdg.inference.keypoints import PoseFinder, doubts, pose_doubts
 from vdg.inference.transfer import (
     PoseTransfer,
-    letter_box,
     named_pose,
-    open_picture,
     read_openpose,
     require_torso,
 )
+from vdg.pose import has_torso
 from vdg.systems import vdg as system
 
 SIZE = (32, 16)
@@ -361,8 +361,9 @@ def test_photographs_need_no_key_points(model, photographs, tmp_path):
         *("--output", tmp_path / "out.png"),
     )
     assert done.returncode == 0, done.stderr
-    (warning,) = (line for line in done.stderr.splitlines() if line.startswith("warning"))
-    assert "photo.jpg: the person covers 2" in warning
+    source, target = (line for line in done.stderr.splitlines() if line.startswith("warning"))
+    assert "photo.jpg: the person covers 2" in source
+    assert "other.jpg: the pose's torso is shorter than those of the training data" in target
     assert (tmp_path / "out-strip.png").is_file()
     used = read_keypoints(tmp_path / "out-keypoints.csv")
     frame = letter_box(Image.new("RGB", (400, 400)), SIZE)[1]
@@ -442,6 +443,41 @@ def test_doubts_about_a_small_picture(pose):
     assert list(doubts(Image.new("RGB", (32, 64)), joints, (128, 64))) == []
     (said,) = doubts(Image.new("RGB", (20, 62)), joints, (128, 64))
     assert said.startswith("its 62 x 20 pixels (height x width) are enlarged 2.1 times to fit")
+
+
+@pytest.mark.parametrize(
+    ("length", "aside", "words"),
+    [
+        (40, 0, None),
+        (20, 0, "the pose's torso is shorter than those of the training data"),
+        (80, 0, "the pose's torso is longer than those of the training data"),
+        (40, 20, None),
+        (40, 30, "the pose leans by more than 34 degrees"),
+        (-40, 0, "the pose leans by more than 34 degrees"),
+    ],
+)
+def test_doubts_about_a_pose(pose, length, aside, words):
+    """Lengths are in pixels of an image of 128 x 64; 34 degrees are 27 pixels aside over 40."""
+    shoulders, hips = (60, 20 + aside), (60 + length, 20)
+    joints = pose({2: shoulders, 5: shoulders, 8: hips, 11: hips})
+    said = list(pose_doubts(joints, (128, 64)))
+    assert len(said) == (words is not None)
+    assert all(doubt.startswith(words) for doubt in said)
+
+
+def test_doubts_about_a_pose_are_said(finder, person, tmp_path, capsys):
+    half = whole(person) // 2
+    half[whole(person) < 0] = -1
+    finder([half]).target(str(tmp_path / "person.png"))
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"warning: .*person.png: the pose's torso is shorter than .*\n", said)
+
+
+@pytest.mark.parametrize("name", NAMED_POSES)
+def test_no_doubt_about_named_poses(name):
+    for azimuth in range(0, 360, 45):
+        joints = named_keypoints(name, azimuth, 128)
+        assert not has_torso(joints) or not list(pose_doubts(joints, (128, 64)))
 
 
 def test_a_source_upside_down(pose, finder, tmp_path, capsys):

@@ -40,7 +40,8 @@ def imported() -> set[str]:
 
 def test_an_install_brings_what_the_library_imports():
     extras = PROJECT["optional-dependencies"]
-    declared = requirements([*PROJECT["dependencies"], *extras["demo"], *extras["lpips"]])
+    wanted = [line for name in ("demo", "lpips", "onnx") for line in extras[name]]
+    declared = requirements([*PROJECT["dependencies"], *wanted])
     owners = packages_distributions()
     for name in imported():
         owner = canonicalize_name(owners.get(name, [name])[0])
@@ -55,7 +56,7 @@ def test_the_pipeline_runs_on_versions_that_the_library_allows():
         assert requirement.specifier.contains(version), f"{requirement} is not {version}"
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-demo"])
+@pytest.mark.parametrize("name", ["requirements", "requirements-demo", "requirements-onnx"])
 def test_lock_is_in_step(name):
     locked = read(f"{name}.lock")
     for package, requirement in read(f"{name}.txt").items():
@@ -63,14 +64,15 @@ def test_lock_is_in_step(name):
         assert locked[package].specifier == requirement.specifier, f"{package}: run make lock"
 
 
-def test_both_locks_agree():
-    demo = read("requirements-demo.lock")
+@pytest.mark.parametrize("name", ["requirements-demo", "requirements-onnx"])
+def test_locks_agree(name):
+    other = read(f"{name}.lock")
     for package, requirement in read("requirements.lock").items():
-        assert demo[package].specifier == requirement.specifier, f"{package}: run make lock"
+        assert other[package].specifier == requirement.specifier, f"{package}: run make lock"
 
 
 def test_every_locked_file_is_hashed_and_no_index_is_named():
-    for name in ("requirements.lock", "requirements-demo.lock"):
+    for name in ("requirements.lock", "requirements-demo.lock", "requirements-onnx.lock"):
         text = (ROOT / name).read_text()
         assert "://" not in text
         assert not re.search(r"^\s*-[-\w]*(index|links|host)", text, re.MULTILINE)

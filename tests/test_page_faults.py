@@ -171,7 +171,7 @@ def serving(model, *options, program=("-m", "stages.demo"), **variables):
     )
     try:
         told = []
-        while not told or f":{port}" not in told[-1] or "warning" in told[-1]:
+        while not told or "public link" not in told[-1]:  # the last words of a start
             told.append(process.stdout.readline())
             assert told[-1], "".join(told)  # it ended
         yield f"http://127.0.0.1:{port}", "".join(told)

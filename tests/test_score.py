@@ -108,6 +108,23 @@ def test_a_crop_that_is_no_crop(score, folders, width):
     assert f"--crop-width {width}: must be from 11, SSIM's window, to the width, 16" in done.stderr
 
 
+def test_ssim_with_white_margins_is_that_of_padded_files(score, pictures, folders, tmp_path):
+    """PATN's script pads its crops of DeepFashion."""
+    padded = tuple(
+        {n: np.pad(p, ((0, 0), (5, 5), (0, 0)), constant_values=255) for n, p in side.items()}
+        for side in pictures
+    )
+    common = ("--generated", folders[0], "--target", folders[1], "--classifier", "none")
+    done = score(*common, "--pad-width", "26", "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "SSIM (white margins, 26 columns)" in done.stdout
+    table = pd.read_csv(tmp_path / "out" / "scores.csv")
+    np.testing.assert_allclose(table["ssim_padded_26"], expected(*padded), atol=1e-6)
+    np.testing.assert_allclose(table["ssim"], expected(*pictures), atol=1e-6)
+    done = score(*common, "--pad-width", "16")
+    assert "--pad-width 16: must be above the width, 16" in done.stderr
+
+
 def test_agrees_with_scikit_image(score, pictures, folders, tmp_path):
     output = tmp_path / "out"
     done = score(

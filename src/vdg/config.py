@@ -172,6 +172,17 @@ class ArchiveSource(Section):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     annotations: Annotations = Annotations()
     pairs: str | None = None
+    margin: Annotated[int, Field(ge=0, le=4096)] = 0
+
+
+class FolderSource(Section):
+    """People of one's own: a folder per identity, or names that begin with it."""
+
+    reader: Literal["folder"]
+    archive: str  # a folder, or a zip of it
+    annotations: str | None = None  # key points in pixels of the images; null estimates them
+    test_fraction: Annotated[Float, Field(gt=0, lt=1)] = 0.2  # of the identities
+    seed: Seed = 0  # of the split
 
 
 class Poses(Section):
@@ -182,24 +193,31 @@ class Poses(Section):
 
 class Evaluation(Section):
     split: Literal["test", "validation"] = "test"
-    pairs: Annotated[int, Field(ge=10, le=MOST)]  # the ten splits of IS need one image each
+    pairs: Annotated[int, Field(ge=10, le=MOST)] = 2000  # the ten splits of IS need one image each
     classifier: Literal["inception-2015", "efficientnet-lite0"] = "inception-2015"
     fid_reference: Literal["test", "train"] = "test"
     pose: Literal["silhouettes", "keypoints"] | None = None
     lpips: bool = False
     crop_width: Count | None = None
+    pad_width: Annotated[int, Field(ge=16, le=8192)] | None = None
+    pictures: bool = False
 
 
-TAGS = {"(rendered)": SyntheticSource, "(archive)": ArchiveSource}
+TAGS = {"(rendered)": SyntheticSource, "(folder)": FolderSource, "(archive)": ArchiveSource}
 
 
 def _source_tag(value: Any) -> str:
     reader = value.get("reader") if isinstance(value, dict) else getattr(value, "reader", None)
-    return "(rendered)" if reader == "synthetic" else "(archive)"
+    for known, tag in (("synthetic", "(rendered)"), ("folder", "(folder)")):
+        if reader == known:
+            return tag
+    return "(archive)"
 
 
 Source = Annotated[
-    Annotated[SyntheticSource, Tag("(rendered)")] | Annotated[ArchiveSource, Tag("(archive)")],
+    Annotated[SyntheticSource, Tag("(rendered)")]
+    | Annotated[FolderSource, Tag("(folder)")]
+    | Annotated[ArchiveSource, Tag("(archive)")],
     Discriminator(_source_tag),
 ]
 Side = Annotated[int, Field(ge=16, le=4096)]
@@ -207,6 +225,7 @@ Side = Annotated[int, Field(ge=16, le=4096)]
 
 class Dataset(Section):
     published: Literal["market1501", "deepfashion"] | None = None
+    like: Name | None = None  # the data set whose settings networks have on this one, too
     height: Side
     width: Side
     source: Source
@@ -222,9 +241,19 @@ class Dataset(Section):
                 f"evaluation.crop_width = {crop}: must be from 11, SSIM's window, to the width, "
                 f"{self.width}"
             )
+        pad = self.evaluation.pad_width
+        if pad is not None and pad <= self.width:
+            raise ValueError(
+                f"evaluation.pad_width = {pad}: must be larger than the width, {self.width}"
+            )
         if self.evaluation.pose == "silhouettes" and not rendered:
             raise ValueError(
                 "evaluation.pose = 'silhouettes': only available with reader: synthetic"
+            )
+        if isinstance(self.source, FolderSource) and self.poses.split == "hold-out":
+            raise ValueError(
+                "poses.split = 'hold-out': with reader: folder, source.test_fraction makes the "
+                "test split: leave split out"
             )
         if rendered and self.height != 2 * self.width:
             raise ValueError("the renderer draws images twice as high as wide")
@@ -233,6 +262,17 @@ class Dataset(Section):
                 "evaluation.split = 'validation': poses.validation_identities is 0: give some"
             )
         return self
+
+    @property
+    def estimates(self) -> bool:
+        """Whether key points are estimated; of a hold-out, the training part alone is read."""
+        match self.source:
+            case FolderSource():
+                return self.source.annotations is None
+            case ArchiveSource(annotations=given):
+                hold_out = self.poses.split == "hold-out"
+                return given.train is None or (given.test is None and not hold_out)
+        return False
 
 
 # --- the whole file -------------------------------------------------------------------------------
@@ -296,7 +336,7 @@ class Params(Section):
         layers = dict(first)
         for name in self.lineage(network):
             given = getattr(self.network[name], stage)
-            for key in (DEFAULT, dataset):
+            for key in filter(None, (DEFAULT, self.dataset[dataset].like, dataset)):
                 layers[f"network.{name}.{stage}.{key}"] = given.get(key, {})
         layers |= last
         merged = {key: value for layer in layers.values() for key, value in layer.items()}
@@ -458,6 +498,12 @@ def _keys_at(location: list) -> list[str]:
 def _check_together(params: Params) -> None:
     _check_lists(params)
     _check_names(params)
+    for name, section in params.dataset.items():
+        if section.like is not None and section.like not in params.dataset:
+            raise InputError(
+                f"params.yaml: dataset.{name}.like = {_short(section.like)}: no such data set; "
+                f"allowed: {', '.join(params.dataset)}"
+            )
     for name in params.variants:
         network = params.variant[name].network
         if network not in params.networks:

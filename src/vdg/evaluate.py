@@ -5,15 +5,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from tqdm import tqdm
 
 from vdg import systems
-from vdg.data import estimators
+from vdg.data import estimators, folders
+from vdg.data.annotations import PAIRS_HEADER
 from vdg.data.batches import PairData, load_pairs, to_uint8
 from vdg.data.pairs import draw_pairs
 from vdg.data.silhouettes import read_silhouettes
+from vdg.drawing import skeleton
 from vdg.errors import InputError
-from vdg.files import read_arrays, write_arrays, write_bytes, write_json
+from vdg.files import read_arrays, replacing_folder, write_arrays, write_bytes, write_json
 from vdg.metrics import classifiers, perceptual
 from vdg.metrics.fid import Statistics, statistics
 from vdg.metrics.perceptual import Perceptual
@@ -72,6 +75,8 @@ def _start(config: dict) -> torch.device:
     classifiers.check_available(config["classifier"])
     if config["lpips"]:
         perceptual.check_available()
+    if config["pose"] == "keypoints":
+        estimators.require_one()
     set_up(0, config["deterministic"], config["threads"])
     return select_device(config["device"])
 
@@ -93,6 +98,7 @@ def _scorer(
         _pose_metric(config["pose"], data, pairs, references),
         known,
         Perceptual(device) if config["lpips"] else None,
+        config["pad_width"],
     )
 
 
@@ -151,14 +157,24 @@ def _read_statistics(references: Path) -> dict[str, Statistics]:
     }
 
 
-def evaluate(config: dict, data: Path, model: Path, references: Path, output: Path) -> None:
-    """Generate the test pairs with a trained model and score them as the reference rows."""
+def evaluate(
+    config: dict,
+    data: Path,
+    model: Path,
+    references: Path,
+    output: Path,
+    pictures: Path | None = None,
+) -> None:
+    """Generate the test pairs with a trained model and score them as the reference rows.
+
+    pictures: a folder for all generated images; None writes none.
+    """
     device = _start(config)
     generator, meta = systems.load(model, device)
     (evaluated,) = load_pairs(data, [config["split"]], device)
     pairs = EvalPairs(evaluated, config)
     scorer = _scorer(config, data, pairs, references, _read_statistics(references))
-    generated = generate(generator, pairs, config["precision"])
+    generated = generate(generator, pairs)
     parameters = sum(p.numel() for p in generator.parameters())
     about = meta | {"parameters": parameters} | provenance(device, config)
     table = _write(output, "scores", scorer, generated, pairs, about)
@@ -166,6 +182,46 @@ def evaluate(config: dict, data: Path, model: Path, references: Path, output: Pa
     selected = extremes(table["mask_ssim"].to_numpy())
     examples = pairs.examples(selected) | {"generated": generated[selected]}
     write_arrays(output / "extremes.safetensors", examples)
+    if pictures:
+        write_pictures(pictures, pairs, generated)
+
+
+def pictures(config: dict, data: Path, model: Path, output: Path) -> None:
+    """Generate the test pairs with a trained model and write them as `write_pictures` does."""
+    set_up(0, config["deterministic"], config["threads"])
+    device = select_device(config["device"])
+    generator, _ = systems.load(model, device)
+    (evaluated,) = load_pairs(data, [config["split"]], device)
+    pairs = EvalPairs(evaluated, config)
+    write_pictures(output, pairs, generate(generator, pairs))
+
+
+def write_pictures(folder: Path, pairs: EvalPairs, generated: np.ndarray) -> None:
+    """Write generated images (N, H, W, 3) under the field's names, in place of `folder`.
+
+    generated/SOURCE__TARGET.png: the image alone. target/: the real one, of the same name.
+    strips/SOURCE___TARGET_vis.png: source, its pose, target, its pose and generated image side by
+    side, as PATN's code writes and reads them. pairs.csv: the list, in its order.
+    """
+    names, joints = pairs.data.names, pairs.data.keypoints.cpu().numpy()
+    rows = [PAIRS_HEADER]
+    with replacing_folder(folder) as new:
+        for kind in ("generated", "target", "strips"):
+            (new / kind).mkdir()
+        for i, (a, b) in enumerate(tqdm(pairs.positions.tolist(), desc="write", disable=None)):
+            source, target = (pairs.images(side, [i])[0] for side in (0, 1))
+            poses = [skeleton(joints[j], np.zeros_like(source)) for j in (a, b)]
+            strip = np.hstack([source, poses[0], target, poses[1], generated[i]])
+            name = folders.pair_name(names[a], names[b])
+            for path, image in (
+                (new / "generated" / f"{name}.png", generated[i]),
+                (new / "target" / f"{name}.png", target),
+                (new / "strips" / f"{folders.strip_name(names[a], names[b])}.png", strip),
+            ):
+                Image.fromarray(image).save(path)
+            rows.append(f"{names[a]},{names[b]}")
+        text = "\n".join(rows) + "\n"
+        (new / "pairs.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
 
 
 def extremes(scores: np.ndarray) -> np.ndarray:
@@ -204,14 +260,15 @@ def _save_segmenter(folder: Path, network: Segmenter) -> None:
 
 
 @torch.inference_mode()
-def generate(generator, pairs: EvalPairs, precision: str = "fp32") -> np.ndarray:
-    """The generated images of a test list: uint8 (N, H, W, 3)."""
+def generate(generator, pairs: EvalPairs) -> np.ndarray:
+    """The generated images of a test list: uint8 (N, H, W, 3).
+
+    In float32 whatever the training used: generating is cheap, and scores then do not depend on it.
+    """
     images = []
-    autocast = torch.autocast(pairs.data.device.type, torch.bfloat16, enabled=precision == "bf16")
     for chunk in tqdm(pairs.positions.split(BATCH), desc="generate", unit="batch", disable=None):
         batch = pairs.data.batch(chunk)
-        with autocast:
-            images.append(to_uint8(generator(batch.I_a, batch.K_a, batch.K_b)))
+        images.append(to_uint8(generator(batch.I_a, batch.K_a, batch.K_b)))
     return np.concatenate(images)
 
 

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from vdg.config import Params
+from vdg.data import estimators
 from vdg.files import sha256
 
 PROJECT = Path(__file__).parents[2]
 SPEAKING = ("src/vdg/cli.py", "src/vdg/errors.py")
 """Modules that speak to the user: no output depends on them."""
 DRAWING = ("src/vdg/drawing.py",)
-"""Modules that draw the samples of a training, on which its model does not depend."""
-HARDWARE = ("device", "threads", "precision", "deterministic")
+"""Modules that draw what a model generates, on which neither it nor its scores depend."""
+HARDWARE = ("device", "threads", "deterministic")
 
 
 def resolve(params: Params) -> dict[str, dict]:
@@ -45,11 +46,10 @@ def _data(params: Params, name: str) -> dict[str, dict]:
     dataset = params.dataset[name]
     source = dataset.source.model_dump()
     download = {"height": dataset.height, "width": dataset.width, "source": source}
-    # published key points are read, others estimated on a device; a hold-out has one part
-    annotations = source.get("annotations", {})
-    parts = ["train"] if dataset.poses.split == "hold-out" else ["train", "test"]
-    estimated = any(annotations.get(part, "") is None for part in parts)
-    poses = dataset.poses.model_dump() | {"device": params.device if estimated else "cpu"}
+    # published key points are read, others estimated on a device
+    poses = dataset.poses.model_dump() | {"device": params.device if dataset.estimates else "cpu"}
+    if dataset.estimates:
+        poses["estimator"] = estimators.name()
     return {
         "download": _with_code(download, "download", f"vdg.data.{source['reader']}"),
         "pose-heatmaps": _with_code({"poses": poses}, "pose_heatmaps"),
@@ -58,7 +58,7 @@ def _data(params: Params, name: str) -> dict[str, dict]:
 
 def _trainings(params: Params, name: str) -> dict[str, dict]:
     files = {}
-    hardware = _hardware(params, "compile", "processes")
+    hardware = _hardware(params, "precision", "compile", "processes")
 
     def training(stage: str, system: str, settings: dict) -> dict:
         content = {"system": system, "settings": settings, **hardware}
@@ -79,15 +79,18 @@ def _evaluations(params: Params, name: str) -> dict[str, dict]:
     # both FIDs are computed; which one the main table shows is the report's affair
     evaluation = params.dataset[name].evaluation.model_dump(exclude={"fid_reference"})
     evaluation |= _hardware(params)
-    # the reference rows know no network, and none of its precision
-    references = {key: value for key, value in evaluation.items() if key != "precision"}
+    if evaluation["pose"] == "keypoints":
+        evaluation["estimator"] = estimators.name()
+    # the reference rows write no generated images
+    references = {key: value for key, value in evaluation.items() if key != "pictures"}
     systems = {f"stage1-{key}": params.system(key) for key in params.networks}
     for key in params.variants:
         systems[key] = params.system(params.variant[key].network)
-    return {"references": _with_code(references, "evaluate")} | {
-        f"evaluation-{run}": _with_code(evaluation, "evaluate", f"vdg.systems.{system}")
-        for run, system in systems.items()
-    }
+    files = {"references": _with_code(references, "evaluate", without=DRAWING)}
+    for run, system in systems.items():
+        module = f"vdg.systems.{system}"
+        files[f"evaluation-{run}"] = _with_code(evaluation, "evaluate", module, without=DRAWING)
+    return files
 
 
 def _report(params: Params) -> dict:
@@ -102,6 +105,8 @@ def _report(params: Params) -> dict:
             "published": dataset.published,
             "height": dataset.height,
             "width": dataset.width,
+            "estimator": estimators.name() if dataset.estimates else None,
+            "judge": estimators.name() if dataset.evaluation.pose == "keypoints" else None,
         }
     templates = sorted((PROJECT / "src/vdg/report/templates").glob("*"))
     report = {

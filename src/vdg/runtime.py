@@ -67,14 +67,14 @@ def set_up(seed: int, deterministic: bool = True, threads: int | None = None) ->
 def provenance(device: torch.device, config: dict, processes: int = 1) -> dict[str, str]:
     """Device, mode and versions of a run, without time, path or host name: bytes stay stable.
 
-    config: of a run, with `precision` and `deterministic`, and `compile` for a training.
+    config: of a run, with `deterministic`, and for a training `precision` and `compile`.
     """
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
         name = f"{device.type}, {torch.get_num_threads()} threads"
     versions = f"torch {torch.__version__}, Python {sys.version.split()[0]}"
-    mode = config["precision"]
+    mode = config.get("precision", "fp32")
     mode += ", deterministic" if config["deterministic"] else ", not deterministic"
     mode += ", compiled" if config.get("compile") else ""
     mode += f", {processes} processes" if processes > 1 else ""

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import requests
+from PIL import Image
 from tqdm import tqdm
 
 from vdg import files
 from vdg.data.decoding import opened, upright
+from vdg.data.fitting import as_rgb
 from vdg.errors import InputError
 
 TIMEOUT = 60  # seconds without a byte after which a download fails
@@ -196,6 +198,12 @@ class Archive:
                     f" expected RGB, {height} high, {width} wide"
                 )
             return np.asarray(turned)
+
+    def picture(self, member: str) -> Image.Image:
+        """Decode an image of any supported format, mode and size, as RGB. Raises InputError."""
+        where = f"{self.root}: {member}"
+        with opened(io.BytesIO(self._read(member)), where) as picture:
+            return as_rgb(picture, where)
 
     def _read(self, member):
         """The bytes of a member. Raises InputError above LARGEST_MEMBER, against zip bombs."""

@@ -2,10 +2,11 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from vdg.data import market1501, synthetic
-from vdg.data.annotations import check_names, read_keypoints, read_pairs
+from vdg.data import folder, market1501, synthetic
+from vdg.data.annotations import check_names, read_keypoints, read_pairs, write_keypoints
 from vdg.data.archive import locate
 from vdg.data.images import ImageSet
 from vdg.errors import InputError
@@ -23,6 +24,9 @@ def fetch(reader, config: dict, output: Path) -> None:
     validated before the first file is written.
     """
     source, size = dict(config["source"]), {k: config[k] for k in ("height", "width")}
+    if reader is folder:
+        _pack(source, size, output)
+        return
     if reader is synthetic:
         source = _render(source, config["height"], output)
         reader = market1501
@@ -35,7 +39,12 @@ def fetch(reader, config: dict, output: Path) -> None:
     names = {part: list(read_keypoints(path)) for part, path in annotations.items()}
     pairs = _bring(source["pairs"], "pairs") if source["pairs"] else None
 
-    parts = reader.read(archive, names=names, **size)
+    margin = source.get("margin", 0)
+    parts = reader.read(
+        archive, names=names, height=size["height"], width=size["width"] + 2 * margin
+    )
+    if margin:
+        parts = {part: _without_margins(images, margin) for part, images in parts.items()}
     for part in annotations.keys() & parts.keys():
         check_names(names[part], set(parts[part].names), f"{annotations[part]}")
     if pairs:
@@ -47,6 +56,26 @@ def fetch(reader, config: dict, output: Path) -> None:
             _copy(annotations[part], output / f"annotation-{part}.csv")
     if pairs:
         _copy(pairs, output / "pairs-test.csv")
+
+
+def _without_margins(images: ImageSet, margin: int) -> ImageSet:
+    """The images without their first and last `margin` columns."""
+    return replace(images, images=images.images[:, :, margin:-margin])
+
+
+def _pack(source: dict, size: dict, output: Path) -> None:
+    """Write a folder of images, whose key points are moved to the frame of the packed images."""
+    root = locate(_rooted(source["archive"]), url=None, sha256=None, help=folder.HELP)
+    given = source["annotations"]
+    annotations = None if given is None else _bring(given, "annotations")
+    options = {"test_fraction": source["test_fraction"], "seed": source["seed"]}
+    parts = folder.read(root, annotations=annotations, **size, **options)
+    for part, (images, keypoints) in parts.items():
+        images.save(output / f"{part}.safetensors")
+        if keypoints is not None:
+            write_keypoints(output / f"annotation-{part}.csv", keypoints, keypoints.values())
+            if missing := len(images) - len(keypoints):
+                print(f"{part}: {missing} images have no key points: left out", file=sys.stderr)
 
 
 def _check_pairs(path: Path, images: ImageSet) -> None:

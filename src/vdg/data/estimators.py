@@ -10,11 +10,24 @@ import numpy as np
 
 from vdg.data import keypoint_rcnn, movenet_joints, movenet_weights
 from vdg.errors import InputError
+from vdg.files import sha256
 
 
 def available() -> bool:
     """Whether the weights of at least one estimator are installed."""
     return _has(movenet_weights) or _has(keypoint_rcnn)
+
+
+def name() -> str | None:
+    """The estimator of `load`, with the first digits of its weights' SHA-256; None without one.
+
+    Scores and poses depend on it, so the name is part of a run's settings.
+    """
+    if _has(movenet_weights):
+        return f"MoveNet Thunder {sha256(movenet_weights.weights_file())[:8]}"
+    if _has(keypoint_rcnn):
+        return f"Keypoint R-CNN {keypoint_rcnn.WEIGHTS_HASH}"
+    return None
 
 
 def load(height: int, width: int, device="cpu") -> Callable[..., np.ndarray]:
@@ -23,7 +36,7 @@ def load(height: int, width: int, device="cpu") -> Callable[..., np.ndarray]:
     Returns a function from images, uint8 (N, H, W, 3), RGB, to the key points of one person per
     image, int16 (N, 18, 2), (y, x), -1 = missing. Raises InputError if no weights are installed.
     """
-    _require_one()
+    require_one()
     if _has(movenet_weights):
         network = movenet_weights.load(device)
         return functools.partial(movenet_joints.estimate, device=device, network=network)
@@ -38,7 +51,7 @@ def people(image, device="cpu") -> np.ndarray:
 
     Returns int16 (K, 18, 2), (y, x), -1 = missing. Raises InputError if no weights are installed.
     """
-    _require_one()
+    require_one()
     estimator = keypoint_rcnn if _has(keypoint_rcnn) else movenet_joints
     return estimator.people(image, device)
 
@@ -47,7 +60,8 @@ def _has(estimator) -> bool:
     return estimator.weights_file().is_file()
 
 
-def _require_one() -> None:
+def require_one() -> None:
+    """Raise InputError if no weights are installed."""
     if not available():
         file = keypoint_rcnn.weights_file()
         raise InputError(

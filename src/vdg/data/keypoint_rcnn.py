@@ -12,6 +12,7 @@ from vdg.errors import InputError
 from vdg.files import sha256
 
 WEIGHTS = "keypointrcnn_resnet50_fpn_coco-fc266e95.pth"  # ends in the first digits of its SHA-256
+WEIGHTS_HASH = WEIGHTS.rpartition("-")[2].removesuffix(".pth")
 # A crop contains a person by construction, so a probability above 0.5 is enough.
 PERSON_SCORE = 0.5
 # A key point's score is the logit of its heat map's peak; Detectron draws key points above 2.

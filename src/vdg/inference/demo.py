@@ -14,11 +14,12 @@ from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
 from vdg.data import estimators
+from vdg.data.fitting import letter_box, open_picture
 from vdg.data.synthetic.render import NAMED_POSES, render
 from vdg.drawing import COLOURS, enlarge
 from vdg.errors import InputError
-from vdg.inference.keypoints import doubts
-from vdg.inference.transfer import PoseTransfer, letter_box, named_pose, open_picture, require_torso
+from vdg.inference.keypoints import doubts, pose_doubts
+from vdg.inference.transfer import PoseTransfer, named_pose, require_torso
 from vdg.pose import SKELETON, TORSO, has_torso
 from vdg.runtime import select_device
 
@@ -267,6 +268,8 @@ class Studio:
         start = time.perf_counter()
         coarse, result = (stage[0] for stage in network.both_stages(*given))
         took = f"{1000 * (time.perf_counter() - start):.0f} ms on {network.device}"
+        if has_torso(joints[1]):  # beside the time, because a message would come at every drag
+            took = "; ".join([took, *pose_doubts(joints[1], network.size)])
         change = np.abs(result.astype(int) - coarse).astype(np.uint8)
         scale = max(1, SHOWN_HEIGHT // network.size[0])
         return *(enlarge(x, scale) for x in (coarse, result, change)), took

@@ -1,4 +1,4 @@
-"""Resolve command-line arguments to key points: named pose, row of a CSV, JSON or image."""
+"""Resolve command-line arguments to key points: named pose, row of a CSV, JSON, image, frames."""
 
 import re
 import sys
@@ -9,25 +9,23 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from vdg.data import estimators
+from vdg.data.fitting import Frame, letter_box, open_picture
 from vdg.data.synthetic.render import NAMED_POSES
 from vdg.drawing import skeleton
 from vdg.errors import InputError
 from vdg.files import write_bytes
+from vdg.inference import motion
 from vdg.inference.outputs import png
-from vdg.inference.transfer import (
-    Frame,
-    csv_row,
-    letter_box,
-    named_pose,
-    open_picture,
-    read_openpose,
-    require_torso,
-)
-from vdg.pose import TORSO, has_torso
+from vdg.inference.transfer import csv_row, named_pose, read_openpose, require_torso
+from vdg.pose import TORSO, has_torso, pose_distance
 
 ENLARGED = 2  # maximum upscaling factor of a source; beyond it, the result looks blurred
 SMALL = 0.5  # minimum height of a person, as a fraction of the model's image height
 MARGIN = 0.03  # minimum distance of the torso to the border, as a fraction of the longer side
+# Torsos of poses that training saw, from the shoulders' middle to the hips': length in heights of
+# the image, and angle to the vertical. .16 and 34 degrees are the 0.1 and 99.9 % points of
+# Market-1501's training poses, .6 the 99 % point of DeepFashion's; rendered people lie inside.
+TORSO_LENGTHS, LEAN = (0.16, 0.6), 34
 
 
 class PoseFinder:
@@ -74,7 +72,66 @@ class PoseFinder:
         else:
             return named_pose(text, self.size)  # its error lists the named poses
         require_torso(joints, text)
+        for doubt in pose_doubts(joints, self.size):
+            print(f"warning: {text}: {doubt}", file=sys.stderr)
         return joints
+
+    def motion(
+        self, frames: list[str], smoothed: bool, fitted: bool
+    ) -> tuple[list[str], np.ndarray]:
+        """The frames that show a person, and their joints int16 (T, 18, 2).
+
+        frames: JSON files and images, in order. Of several people, the one nearest to the frame
+        before is followed. smoothed: see `motion.smooth`. fitted: the frames may be of any size,
+        and `motion.fit` brings them into the model's; without it, images are letter-boxed and JSON
+        is in pixels of the model's images. Frames without a whole torso are left out, in one line
+        each.
+        """
+        poses = np.full((len(frames), 18, 2), -1)
+        for number, file in enumerate(frames):
+            earlier = poses[:number][(poses[:number] >= 0).any((1, 2))]
+            people, place = self._frame(file, fitted)
+            if len(people) > 1 and not len(earlier):
+                raise InputError(
+                    f"{file}: {len(people)} people were found in the first frame with people: "
+                    "begin with a frame of one person, who is then followed"
+                )
+            if len(people) > 1:
+                away = pose_distance(people, np.repeat(earlier[-1:], len(people), 0))
+                people = people[[np.argmin(np.nan_to_num(away, nan=np.inf))]]
+            if len(people):
+                poses[number] = people[0] if place is None else place(people[0])
+        tracks = np.where(poses >= 0, poses, np.nan)
+        if np.isnan(tracks).all():
+            raise InputError(f"{frames[0]} and {len(frames) - 1} other frames: no person was found")
+        tracks = motion.smooth(tracks) if smoothed else tracks
+        tracks = motion.fit(tracks, self.size) if fitted else tracks
+        kept = motion.whole(tracks)
+        for file in np.array(frames)[~kept]:
+            print(f"{file}: nobody with both shoulders and hips: left out", file=sys.stderr)
+        if kept.sum() < 2:
+            raise InputError(f"{frames[0]}, ...: {kept.sum()} frames show a whole torso, not 2")
+        joints = motion.pixels(tracks[kept], self.size)
+        doubts = [doubt for pose in joints for doubt in pose_doubts(pose, self.size)]
+        for doubt in dict.fromkeys(doubts):
+            count = f"{doubts.count(doubt)} of {len(joints)} frames"
+            print(f"warning: {count}: {doubt}", file=sys.stderr)
+        return list(np.array(frames)[kept]), joints
+
+    def _frame(self, file: str, fitted: bool):
+        """People (K, 18, 2) in a frame, and what moves them to the model's images, if anything."""
+        if file.lower().endswith(".json"):
+            people = read_openpose(Path(file))
+            if not fitted and (people >= self.size).any():
+                raise InputError(
+                    f"{file} has joints outside a picture of the model of {self.size[0]} x "
+                    f"{self.size[1]} pixels (height x width): --fit scales the motion into it"
+                )
+            return people[(people >= 0).any((1, 2))], None
+        picture = open_picture(Path(file))
+        people = estimators.people(picture, self.device)
+        frame = Frame.of(picture.height, picture.width, self.size)
+        return people, None if fitted else frame.place
 
     def _written(self, text: str, person: int | None, choice: str) -> np.ndarray:
         """Joints (18, 2) of a row of a CSV or of one person in a JSON."""
@@ -141,6 +198,25 @@ def doubts(picture: Image.Image, joints: np.ndarray, size: tuple[int, int]) -> I
         yield "the frame cuts the torso, or nearly: use a picture of the whole person"
     if torso[2:, 0].max() < torso[:2, 0].min():
         yield "the hips are above the shoulders: turn the picture if it is upside down"
+
+
+def pose_doubts(joints: np.ndarray, size: tuple[int, int]) -> Iterator[str]:
+    """Yield warnings about a target pose that is unlike those of the training data.
+
+    joints: (18, 2), in images of `size` (H, W), with a whole torso.
+    """
+    torso = joints[list(TORSO)].astype(float)
+    up = torso[:2].mean(0) - torso[2:].mean(0)
+    length = np.hypot(*up) / size[0]
+    if not TORSO_LENGTHS[0] <= length <= TORSO_LENGTHS[1]:
+        small = "shorter" if length < TORSO_LENGTHS[0] else "longer"
+        yield (
+            f"the pose's torso is {small} than those of the training data "
+            f"({TORSO_LENGTHS[0]:.0%} to {TORSO_LENGTHS[1]:.0%} of the image's height): one person "
+            "should fill the image"
+        )
+    if np.degrees(np.arctan2(abs(up[1]), -up[0])) > LEAN:
+        yield f"the pose leans by more than {LEAN} degrees, which training hardly saw"
 
 
 def numbered(picture: Image.Image, people: np.ndarray) -> Image.Image:

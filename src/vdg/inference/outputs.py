@@ -18,6 +18,7 @@ SOURCE = "source"
 """The name of the first row of key points."""
 FRAME_MS = 120
 STRIP, KEYPOINTS, ANIMATION = "-strip.png", "-keypoints.csv", ".gif"
+FRAMES = "-frames"  # the folder of a motion's images, 0000.png, 0001.png, ...
 PEOPLE = ("-people.png", "-pose-people.png")  # detected people of an ambiguous source or pose
 
 
@@ -60,6 +61,8 @@ def require_replaceable(paths: Iterable[Path], inputs: Iterable[str]) -> None:
 
 
 def _is_ours(path: Path) -> bool:
+    if path.name.endswith(FRAMES) and path.is_dir():  # replaced as a whole
+        return all(file.suffix == ".png" and _is_ours(file) for file in path.iterdir())
     try:
         with open_file(path) as file:
             if path.suffix == ".csv":

@@ -3,17 +3,16 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
 import torch
-from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
 from vdg import systems
 from vdg.data.annotations import LARGEST, read_keypoints
 from vdg.data.batches import from_uint8, to_uint8
-from vdg.data.decoding import open_file, opened, upright
+from vdg.data.decoding import open_file
 from vdg.data.synthetic.render import NAMED_POSES, named_keypoints
 from vdg.errors import InputError
 from vdg.pose import has_torso
@@ -21,48 +20,6 @@ from vdg.runtime import select_device
 
 PRETRAINED = Path("pretrained/market1501-holdout-full.safetensors")
 CONFIDENCE = 0.1  # minimum confidence of a joint; OpenPose draws no joint below it
-
-
-class Frame(NamedTuple):
-    """Position of an image in a letter-box: scaled by `scale`, then moved by (top, left)."""
-
-    scale: float
-    top: int
-    left: int
-
-    @classmethod
-    def of(cls, height: int, width: int, size: tuple[int, int]) -> "Frame":
-        scale = min(size[0] / height, size[1] / width)
-        inner = round(height * scale), round(width * scale)
-        return cls(scale, (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
-
-    def place(self, keypoints: np.ndarray) -> np.ndarray:
-        """Map joints (18, 2) from the image to the letter-box; missing joints stay -1."""
-        moved = np.floor(keypoints * self.scale + [self.top, self.left])
-        return np.where((keypoints >= 0).all(-1, keepdims=True), moved, -1).astype(np.int16)
-
-
-def open_picture(path: Path) -> Image.Image:
-    """Read an image as RGB with its EXIF orientation applied; transparency becomes grey."""
-    with open_file(path) as file, opened(file, str(path)) as picture:
-        shown = upright(picture, str(path))
-        if "A" in shown.getbands() or "transparency" in shown.info:
-            layers = shown.convert("RGBA")
-            ground = Image.new("RGBA", layers.size, (128, 128, 128, 255))
-            shown = Image.alpha_composite(ground, layers)
-        return shown.convert("RGB")
-
-
-def letter_box(image: Image.Image, size: tuple[int, int]) -> tuple[np.ndarray, Frame]:
-    """Resize an image to fit into `size` (height, width), with edge padding.
-
-    Returns uint8 (height, width, 3) and the position of the image in it.
-    """
-    frame = Frame.of(image.height, image.width, size)
-    inner = max(1, round(image.width * frame.scale)), max(1, round(image.height * frame.scale))
-    pixels = np.asarray(image.resize(inner, Image.Resampling.LANCZOS))
-    bottom, right = (s - e - o for s, e, o in zip(size, pixels.shape, frame[1:], strict=False))
-    return np.pad(pixels, ((frame.top, bottom), (frame.left, right), (0, 0)), mode="edge"), frame
 
 
 class _Person(BaseModel):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from tqdm import tqdm
 
 from vdg.metrics import classifiers
@@ -25,6 +26,8 @@ class Scorer:
     masks: bool (N, H, W), pose masks of the targets; None omits the masked metrics.
     classifier: network of IS and FID; None omits both.
     crop_width: width of the central crop for a second SSIM without white margins; None omits it.
+    pad_width: width to which white columns on both sides bring the images for a second SSIM, as
+        PATN scores its crops of DeepFashion; None omits it.
     pose: pose metric; None omits it.
     references: those of FID by its name: "fid", of the targets, and "train_fid", of the training
         images; None computes that of the targets.
@@ -40,9 +43,11 @@ class Scorer:
         pose: PoseMetric | None = None,
         references: dict[str, Statistics] | None = None,
         perceptual: Perceptual | None = None,
+        pad_width: int | None = None,
     ):
         self.targets, self.masks, self.classifier = targets, masks, classifier
-        self.crop_width, self.pose, self.perceptual = crop_width, pose, perceptual
+        self.crop_width, self.pad_width = crop_width, pad_width
+        self.pose, self.perceptual = pose, perceptual
         if references is None and classifier is not None:
             references = {"fid": statistics(self.features(targets))}
         self.references = references or {}
@@ -99,6 +104,9 @@ class Scorer:
             left = (x.shape[3] - self.crop_width) // 2
             middle = slice(left, left + self.crop_width)
             metrics[f"ssim_{self.crop_width}"] = ssim(x[..., middle], y[..., middle])
+        if self.pad_width:
+            padded = (_padded(image, self.pad_width) for image in (x, y))
+            metrics[f"ssim_padded_{self.pad_width}"] = ssim(*padded)
         if self.pose is not None:
             metrics |= self.pose(generated, chunk)
         if self.perceptual is not None:
@@ -122,6 +130,12 @@ class Scorer:
 
 def _channels_first(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     return torch.as_tensor(images).permute(0, 3, 1, 2)
+
+
+def _padded(images: torch.Tensor, width: int) -> torch.Tensor:
+    """Bytes (N, C, H, W) with white columns on both sides."""
+    left = (width - images.shape[3]) // 2
+    return F.pad(images, (left, width - images.shape[3] - left), value=255)
 
 
 def noise_floor(masks: np.ndarray) -> float:

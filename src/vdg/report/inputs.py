@@ -47,7 +47,8 @@ class _Form(BaseModel):
 class Dataset(_Form):
     """How a data set was split, evaluated and drawn. fid_reference: what the main table's FID
     compares with, the targets or the training images; published: its columns of the paper's table;
-    rendered: True if no picture shows a real person."""
+    rendered: True if no picture shows a real person; estimator, judge: what estimated the data
+    set's key points and those that PCK compares, None where nothing did."""
 
     split: Literal["official", "hold-out"]
     evaluated: Literal["test", "validation"]
@@ -56,6 +57,8 @@ class Dataset(_Form):
     published: Literal["market1501", "deepfashion"] | None
     height: PositiveInt
     width: PositiveInt
+    estimator: str | None = None
+    judge: str | None = None
 
 
 class Run(_Form):

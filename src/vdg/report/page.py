@@ -14,6 +14,7 @@ from vdg.report import tables
 from vdg.report.comparisons import Comparison, among_ours
 from vdg.report.pictures import Layout
 from vdg.report.rows import DatasetReport
+from vdg.report.spread import Spread
 from vdg.report.summary import Summary, summarise
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -30,6 +31,7 @@ class Chapter:
     summary: Summary
     figures: list[str]
     layout: Layout | None = None
+    spread: Spread | None = None  # of threads and instruction sets, where it was measured
     sources: dict[str, str] | None = None  # of the figures in the page, by name
 
     @property
@@ -49,10 +51,10 @@ class Chapter:
         return [name for name in self.figures if name in FOLDED]
 
 
-def chapter(report: DatasetReport) -> Chapter:
+def chapter(report: DatasetReport, spread: Spread | None = None) -> Chapter:
     """What the scores of a data set say, without figures."""
     ours = among_ours(report)
-    return Chapter(report, ours, summarise(report, ours), [])
+    return Chapter(report, ours, summarise(report, ours), [], spread=spread)
 
 
 def markdown(chapters: list[Chapter], note: str = "") -> str:

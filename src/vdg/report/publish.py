@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vdg.errors import InputError
 from vdg.files import write_bytes, write_json
-from vdg.report import page, pictures
+from vdg.report import page, pictures, spread
 from vdg.report.inputs import Config
 from vdg.report.rows import DatasetReport, collect, tidy
 
@@ -33,15 +33,26 @@ def write(config: Config, scores: Path, losses: Path, output: Path) -> None:
         write_bytes(new / "index.html", page.html(chapters, new).encode())
 
 
-def keep(config: Config, scores: Path, file: Path, reports: Path, note: str = "") -> None:
+def keep(
+    config: Config,
+    scores: Path,
+    file: Path,
+    reports: Path,
+    note: str = "",
+    measured: Path | None = None,
+) -> None:
     """Write the text alone, without figures, to a file that the next run does not overwrite.
 
     file: a .md in `reports` that is not of the report itself; else InputError.
+    measured: where bench.spread writes; there need be no file.
     """
     inside = file.resolve().parent == reports.resolve()
     if not inside or file.suffix != ".md" or file.name in WRITTEN:
         raise InputError(f"--keep {file}: choose a new name that ends in .md, in {reports}/")
-    chapters = [page.chapter(report) for report in collect(config, scores)]
+    spreads = spread.read(measured) if measured else {}
+    chapters = [
+        page.chapter(report, spreads.get(report.name)) for report in collect(config, scores)
+    ]
     write_bytes(file, page.markdown(chapters, note).encode())
 
 

@@ -12,6 +12,7 @@ from vdg.report import published as paper
 from vdg.report.comparisons import Comparison, Difference, Ranking, published_ssim
 from vdg.report.inputs import Training
 from vdg.report.rows import CLASSIFIED, LOWER_IS_BETTER, DatasetReport, Row
+from vdg.report.spread import Spread, movements
 
 HEADINGS = {
     "ssim": "SSIM ↑",
@@ -246,6 +247,19 @@ def _interval(found: Difference) -> str:
     return Bold(text) if found.survives else text
 
 
+def spread_table(report: DatasetReport, comparisons: list[Comparison], spread: Spread) -> Table:
+    """How far each metric moves with seeds, threads and instruction sets, and which differences are
+    larger."""
+    lines = []
+    for found in movements(report, comparisons, spread):
+        ranges = (number([value], found.metric) for value in (found.seeds, found.settings))
+        larger = f"{len(found.larger)} of {found.compared}"
+        larger += f": {', '.join(found.larger)}" if found.larger else ""
+        lines.append([heading(found.metric, report), *ranges, larger])
+    header = ["metric", "seeds", "threads and instruction sets", "differences larger than both"]
+    return Table(header, lines)
+
+
 # --- groups of pairs -----------------------------------------------------------------------------
 
 
@@ -292,9 +306,13 @@ def other_settings(report: DatasetReport) -> Table:
 
 
 def _headings(metrics: Iterable[str]) -> dict[str, str]:
-    """HEADINGS, and one for the crop's SSIM where it is among the metrics."""
-    crops = (m.removeprefix("ssim_") for m in metrics if re.fullmatch(r"ssim_\d+", m))
-    return HEADINGS | {f"ssim_{width}": f"SSIM (middle {width} columns)" for width in crops}
+    """HEADINGS, and those of the crop's and the padded images' SSIM where they are present."""
+    headings = dict(HEADINGS)
+    for metric in metrics:
+        if found := re.fullmatch(r"ssim_(padded_)?(\d+)", metric):
+            form = "white margins, {} columns" if found[1] else "middle {} columns"
+            headings[metric] = f"SSIM ({form.format(found[2])})"
+    return headings
 
 
 # --- how it was made -----------------------------------------------------------------------------

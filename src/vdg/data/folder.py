@@ -1,0 +1,200 @@
+"""Reader of a folder of one's own people: images of any size, split by identity.
+
+Either each identity has a folder, FOLDER/anna/01.jpg, or all images lie in one folder and their
+names begin with the identity, FOLDER/0002_c1s1_000451_03.jpg, as in Market-1501.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from vdg.data.annotations import check_names, read_keypoints
+from vdg.data.archive import Archive
+from vdg.data.fitting import letter_box
+from vdg.data.images import ImageSet
+from vdg.data.market1501 import identity_of
+from vdg.errors import InputError
+
+HELP = (
+    "put your images there, a folder per person with two images or more of each, such as"
+    " {path}/anna/01.jpg"
+)
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+NOTES = (".csv", ".json", ".md", ".txt")  # files that may lie beside images
+SEPARATORS = re.compile(r"[:\r\n]")  # of the CSV of key points
+FEWEST_PAIRS = 10  # of the test split: the ten splits of IS need one image each
+Keypoints = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One image. member: its path in the folder; name: the same in one word, anna_01.jpg."""
+
+    identity: str
+    member: str
+
+    @property
+    def name(self) -> str:
+        return self.member.replace("/", "_")
+
+
+def read(
+    root: Path,
+    *,
+    height: int,
+    width: int,
+    annotations: Path | None,
+    test_fraction: float,
+    seed: int,
+) -> dict[str, tuple[ImageSet, Keypoints | None]]:
+    """Read the splits "train" and "test": images and, if annotated, their key points by name.
+
+    Images are scaled to fit into height x width, and their edge pixels fill the rest; key points
+    move along.
+
+    root: the folder, or a zip archive of it. annotations: a CSV of key points by path in the
+    folder, in pixels of the original images; None: there are none. test_fraction: of the
+    identities, drawn with `seed`; at least one identity is in each split.
+
+    Raises InputError for a folder without two identities of two images each, for images that
+    cannot be read, and for annotations that do not fit.
+    """
+    with Archive(root) as archive:
+        photos = listing(archive)
+        check(photos, archive)
+        given = None if annotations is None else _given(annotations, photos)
+        held_out = split([photo.identity for photo in photos], test_fraction, seed)
+        parts = {
+            "train": [photo for photo in photos if photo.identity not in held_out],
+            "test": [photo for photo in photos if photo.identity in held_out],
+        }
+        _check_pairs(parts["test"], root)
+        return {
+            part: _read(archive, chosen, (height, width), given, f"read {part}")
+            for part, chosen in parts.items()
+        }
+
+
+def listing(archive: Archive) -> list[Photo]:
+    """The images of a folder, sorted by path, without those of no identity ("-1", "0000").
+
+    Raises InputError for other files, and for images whose place or name gives no identity.
+    """
+    members = [name for name in archive.members if not name.lower().endswith(NOTES)]
+    for member in members:
+        if not member.lower().endswith(SUFFIXES):
+            raise InputError(
+                f"{archive.root}: {member} is no image that can be read "
+                f"({', '.join(SUFFIXES)}): convert or remove it"
+            )
+    if not members:
+        raise InputError(f"{archive.root} holds no images: {_help(archive)}")
+    # a zip of a folder, and a folder above it, begin with its name
+    top = members[0].split("/")[0] + "/"
+    if all(member.startswith(top) and member.count("/") == 2 for member in members):
+        raise InputError(
+            f"{archive.root} holds the folder {top} alone: give that folder, or a zip of what it "
+            "holds"
+        )
+    photos = [_photo(member, archive) for member in members]
+    if len({member.count("/") for member in members}) > 1:
+        raise InputError(
+            f"{archive.root} holds images beside folders of images: give each identity a folder"
+        )
+    return [photo for photo in photos if photo.identity]
+
+
+def _photo(member: str, archive: Archive) -> Photo:
+    folder, _, file = member.rpartition("/")
+    if SEPARATORS.search(member):
+        raise InputError(
+            f"{archive.root}: {member!r} has a colon or line break in its name: rename it"
+        )
+    if folder:
+        if "/" in folder:
+            raise InputError(
+                f"{archive.root}: {member} lies too deep: {_help(archive)}, without folders inside"
+            )
+        return Photo(folder, member)
+    if not re.match("[^_]+_", file):
+        raise InputError(
+            f"{archive.root}: {member} names no identity, as 0002_01.jpg does: {_help(archive)}"
+        )
+    return Photo(identity_of(file), member)
+
+
+def _help(archive: Archive) -> str:
+    return HELP.replace("{path}", str(archive.root))
+
+
+def check(photos: list[Photo], archive: Archive) -> None:
+    """Raise InputError for fewer than two identities, an identity with one image, equal names."""
+    members: dict[str, str] = {}
+    count: dict[str, int] = {}
+    for photo in photos:
+        if photo.name in members:
+            raise InputError(
+                f"{archive.root}: {members[photo.name]} and {photo.member} have one name in the "
+                f"data set, {photo.name}: rename one"
+            )
+        members[photo.name] = photo.member
+        count[photo.identity] = count.get(photo.identity, 0) + 1
+    if len(count) < 2:
+        who = f"only {next(iter(count))}" if count else "nobody with an identity"
+        raise InputError(
+            f"{archive.root} shows {who}: training and test need one identity each, so add another"
+        )
+    for identity, images in count.items():
+        if images < 2:
+            raise InputError(
+                f"{archive.root}: {identity} has a single image, which makes no pair: add another "
+                "or remove it"
+            )
+
+
+def split(identities: list[str], fraction: float, seed: int) -> set[str]:
+    """The identities of the test split: a fraction of them, drawn with a seed; 1 or more."""
+    ordered = sorted(set(identities))
+    count = min(max(1, round(fraction * len(ordered))), len(ordered) - 1)
+    order = np.random.default_rng(seed).permutation(len(ordered))
+    return {ordered[index] for index in order[:count]}
+
+
+def _check_pairs(photos: list[Photo], root: Path) -> None:
+    counts = np.unique([photo.identity for photo in photos], return_counts=True)[1]
+    pairs = int((counts * (counts - 1)).sum())
+    if pairs < FEWEST_PAIRS:
+        raise InputError(
+            f"{root}: the test split has {len(counts)} identities and {pairs} pairs of images, and "
+            f"scores need {FEWEST_PAIRS}: add images, or raise source.test_fraction"
+        )
+
+
+def _given(path: Path, photos: list[Photo]) -> Keypoints:
+    """The annotated key points by path in the folder, in pixels of the original images."""
+    rows = read_keypoints(path)
+    check_names(rows, {photo.member for photo in photos}, f"{path}")
+    return rows
+
+
+def _read(
+    archive: Archive, photos: list[Photo], size: tuple[int, int], given: Keypoints | None, what: str
+) -> tuple[ImageSet, Keypoints | None]:
+    images = np.empty((len(photos), *size, 3), np.uint8)
+    placed: Keypoints = {}
+    for index, photo in enumerate(tqdm(photos, desc=what, unit="image", disable=None)):
+        picture = archive.picture(photo.member)
+        images[index], frame = letter_box(picture, size)
+        if given is not None and photo.member in given:
+            joints = given[photo.member]
+            if (joints >= (picture.height, picture.width)).any():
+                raise InputError(
+                    f"{archive.root}: {photo.member} is {picture.height} high, {picture.width} "
+                    "wide, and annotations place a joint outside of it: they are of another size"
+                )
+            placed[photo.name] = frame.place(joints)
+    names, identities = ([getattr(p, key) for p in photos] for key in ("name", "identity"))
+    return ImageSet(names, identities, images), None if given is None else placed

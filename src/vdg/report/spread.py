@@ -1,0 +1,92 @@
+"""Scores of equal trainings with other threads and instruction sets, which bench.spread wrote."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from vdg.errors import InputError
+from vdg.report.comparisons import Comparison
+from vdg.report.inputs import read_table
+from vdg.report.rows import DatasetReport, Row
+
+COLUMNS = ("dataset", "run", "metric", "setting", "value")
+
+
+@dataclass
+class Spread:
+    """values: of each (run, metric), a series by setting."""
+
+    settings: list[str]
+    values: dict[tuple[str, str], pd.Series]
+
+    def difference(self, one: Row, other: Row, key: str) -> pd.Series | None:
+        """A metric of one row less that of another with each setting; None if unknown."""
+        series = [self.values.get((row.run, key)) for row in (other, one)]
+        return None if any(s is None for s in series) else series[0] - series[1]
+
+
+@dataclass
+class Movement:
+    """How far a metric moves.
+
+    seeds, settings: the largest range (maximum minus minimum) of a row over the seeds and over the
+    settings. compared: differences that are known with all of them; larger: those whose mean over
+    the seeds is larger than their own two ranges.
+    """
+
+    metric: str
+    seeds: float
+    settings: float
+    compared: int
+    larger: list[str]
+
+
+def read(path: Path) -> dict[str, Spread]:
+    """The spread of each data set; empty without a file. Raises InputError."""
+    if not path.is_file():
+        return {}
+    table = read_table(path, ["value"])
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise InputError(f"{path}: no column {missing[0]!r}: run python -m bench.spread again")
+    return {
+        str(dataset): Spread(
+            sorted(lines["setting"].unique()),
+            {
+                (str(run), str(metric)): group.set_index("setting")["value"]
+                for (run, metric), group in lines.groupby(["run", "metric"])
+            },
+        )
+        for dataset, lines in table.groupby("dataset")
+    }
+
+
+def movements(
+    report: DatasetReport, comparisons: list[Comparison], spread: Spread
+) -> list[Movement]:
+    """Of each metric of the main table, where there are several seeds."""
+    found = []
+    for metric in report.main:
+        key = report.column(metric)
+        rows = [row for row in report.of_kind("ours") if (row.run, key) in spread.values]
+        if not rows or len(report.seeds) < 2:
+            continue
+        compared, larger = 0, []
+        for comparison in comparisons:
+            one, other = comparison.one, comparison.other
+            by_setting = spread.difference(one, other, key)
+            if by_setting is None:
+                continue
+            by_seed = pd.Series(other.metrics[key]) - pd.Series(one.metrics[key])
+            compared += 1
+            if abs(by_seed.mean()) > max(_range(by_seed), _range(by_setting)):
+                larger.append(f"{other.name} − {one.name}")
+        seeds = max(_range(pd.Series(row.metrics[key])) for row in rows)
+        settings = max(_range(spread.values[row.run, key]) for row in rows)
+        found.append(Movement(metric, seeds, settings, compared, larger))
+    return found
+
+
+def _range(values: pd.Series) -> float:
+    return float(values.max() - values.min())
