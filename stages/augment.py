@@ -59,11 +59,14 @@ def main():
     with replacing_folder(args.output) as new:
         numbers = numbered(identities)
         for identity, number in tqdm(numbers.items(), unit="identity", disable=None):
-            chosen = random.choice(np.flatnonzero(identities == identity), args.per_identity)
+            own = np.flatnonzero(identities == identity)
             others = joints[identities != identity] if poses is None else poses
             if not len(others):
                 raise InputError(f"{args.sources} shows only {identity}: give poses with --pose")
-            targets = random.choice(others, args.per_identity)
+            # no pair of image and pose twice, unless there are too few
+            pairs, count = len(own) * len(others), args.per_identity
+            drawn = random.choice(pairs, count, replace=pairs < count)
+            chosen, targets = own[drawn // len(others)], others[drawn % len(others)]
             results = model(images[chosen], joints[chosen], targets)
             for index, (source, image) in enumerate(zip(chosen, results, strict=True)):
                 camera = camera_of(photos[source])

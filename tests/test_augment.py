@@ -74,6 +74,16 @@ def test_poses_are_those_of_other_people(people, run):
         assert own not in known
 
 
+def test_no_image_twice_while_there_are_other_poses(people, run):
+    """Three images in six poses of others are 18 pairs."""
+    assert run("--keypoints", "people.csv", "--per-identity", 18) == 0
+    for who in ("0001", "0002", "0003"):
+        found = {path.read_bytes() for path in Path("more").glob(f"{who}*")}
+        poses = {k.tobytes() for n, k in read_keypoints(Path("more.csv")).items() if n[:4] == who}
+        assert len(found) == 18
+        assert len(poses) == 6
+
+
 def test_the_same_seed_gives_the_same_images(people, run):
     found = []
     for seed in (3, 3, 4):

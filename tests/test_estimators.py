@@ -47,9 +47,19 @@ def test_choice(here, names, crops, photograph):
     assert (estimators.people(image) == photograph).all()
 
 
+def test_its_name_holds_the_hash_of_its_weights(here):
+    here("rcnn")
+    assert estimators.name() == "Keypoint R-CNN fc266e95"
+    here("movenet", "rcnn")
+    assert estimators.name() == "MoveNet Thunder e3b0c442"  # SHA-256 of no bytes
+    movenet_weights.weights_file().write_bytes(b"others")
+    assert estimators.name() not in ("MoveNet Thunder e3b0c442", None)
+
+
 def test_without_any_weights(here):
     here()
     assert not estimators.available()
+    assert estimators.name() is None
     for call in (lambda: estimators.load(8, 4), lambda: estimators.people(np.zeros((8, 4, 3)))):
         with pytest.raises(InputError, match=r"run make estimator, or .*--keypoints") as refused:
             call()

@@ -378,7 +378,7 @@ def test_photographs_need_no_key_points(model, photographs, tmp_path):
 @needs_weights
 def test_a_picture_of_nobody(tmp_path):
     finder = PoseFinder(SIZE, "cpu", tmp_path / "out.png")
-    for size in ((1, 1), (300, 200)):
+    for size in ((1, 1), (300, 200), (20_000, 30)):
         Image.new("RGB", size, (120, 110, 100)).save(tmp_path / "wall.jpg")
         with pytest.raises(InputError, match=r"wall.jpg: no person was found in it$"):
             finder.source(tmp_path / "wall.jpg", open_picture(tmp_path / "wall.jpg"), None, None)
@@ -401,6 +401,45 @@ def test_a_grey_picture_is_as_good(photographs, tmp_path):
     finder = PoseFinder(SIZE, "cpu", tmp_path / "out.png")
     grey, colour = (finder.target(str(tmp_path / f"{name}.jpg")) for name in ("grey", "photo"))
     assert np.median(np.abs(grey - colour)) <= 1
+
+
+@needs_weights
+def test_a_photograph_upside_down(photographs, tmp_path):
+    turned = tmp_path / "turned.jpg"
+    Image.open(tmp_path / "photo.jpg").rotate(180).save(turned)
+    with pytest.raises(InputError, match=r"turned.jpg: no person was found in it$"):
+        PoseFinder(SIZE, "cpu", tmp_path / "out.png").target(str(turned))
+
+
+def sixteen_bits(image):
+    return Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+
+
+KINDS = {
+    "grey.png": lambda image: image.convert("L"),
+    "sixteen.png": sixteen_bits,
+    "cmyk.jpg": lambda image: image.convert("CMYK"),
+    "cmyk.tiff": lambda image: image.convert("CMYK"),
+    "clear.png": lambda image: image.convert("RGBA"),
+    "palette.png": lambda image: image.quantize(64),
+    "animated.gif": lambda image: image,
+}
+
+
+@pytest.mark.parametrize(("name", "convert"), KINDS.items())
+def test_sources_of_every_kind(name, convert, model, person, tmp_path):
+    """Grey or a little coarser, the source is the same, and so is the result."""
+    others = {"save_all": True, "append_images": [Image.new("RGB", (32, 64))]}
+    options = others if name == "animated.gif" else {}
+    convert(Image.fromarray(person.image)).save(tmp_path / name, **options)
+    expected = Image.fromarray(person.image)
+    if name in ("grey.png", "sixteen.png"):
+        expected = expected.convert("L").convert("RGB")
+    image, frame = letter_box(open_picture(tmp_path / name), SIZE)
+    away = np.abs(image.astype(int) - letter_box(expected, SIZE)[0])
+    assert away.mean() < 4
+    given = image[None], frame.place(person.keypoints)[None], named_pose("walk", SIZE)[None]
+    assert PoseTransfer.load(model, "cpu")(*given).shape == (1, *SIZE, 3)
 
 
 def test_without_an_estimator(model, person, tmp_path, monkeypatch):

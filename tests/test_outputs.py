@@ -132,7 +132,7 @@ def test_all_files_or_none(draw, monkeypatch):
     ("pose", "words"),
     [
         ("", "unknown pose ''"),
-        (".", "unknown pose '.'"),
+        (".", ".: a motion has two frames or more"),  # a folder
         ("nowhere.json", "cannot read nowhere.json: No such file"),
         ("nowhere.json:1", "cannot read nowhere.json: No such file"),
         ("nowhere.csv:a", "cannot read nowhere.csv: No such file"),

@@ -545,6 +545,13 @@ def test_text_to_keep_has_its_note_and_no_figure(make):
     assert {path.name for path in (scored.root / "reports").iterdir()} == {"kept.md"}
 
 
+def test_what_estimated_key_points_is_named(make):
+    scored = make([row("full")], estimator="MoveNet Thunder 01234567", judge="Another 8")
+    assert stage(scored, "--keep", "reports/kept.md").returncode == 0
+    text = (scored.root / "reports/kept.md").read_text()
+    assert "key points estimated by MoveNet Thunder 01234567, PCK by Another 8, seed 0" in text
+
+
 @pytest.mark.parametrize(
     "file",
     [
