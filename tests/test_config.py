@@ -452,7 +452,9 @@ def test_poses_depend_on_the_device_where_they_are_estimated(load, raw, dataset,
 def test_poses_and_pck_depend_on_the_estimator(load, raw, monkeypatch):
     """Where key points are estimated, or judged by PCK; the report names the estimator."""
     raw["dataset"]["market1501"]["source"]["annotations"]["train"] = None
-    raw["dataset"]["deepfashion"]["evaluation"]["pose"] = "keypoints"
+    for name, dataset in raw["dataset"].items():
+        if name != "synthetic":
+            dataset["evaluation"]["pose"] = "keypoints" if name == "deepfashion" else None
     found = []
     for name in ("MoveNet Thunder 01234567", "another"):
         monkeypatch.setattr(resolve.estimators, "name", lambda name=name: name)

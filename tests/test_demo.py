@@ -33,7 +33,7 @@ def choices(tmp_path_factory):
     for name, size in {"small": (32, 16), "square": (64, 64)}.items():
         torch.manual_seed(0)
         generator = system.build_generator(system.build_stage1(SHAPE), SHAPE)
-        torch.nn.init.normal_(generator.stage2.decoder.out[-1].weight, std=0.1)
+        torch.nn.init.normal_(generator.stage2.head[-1].weight, std=0.1)
         meta = {"system": "vdg", "stage1": SHAPE, "stage2": SHAPE, "size": size}
         systems.save(folder / "set" / name / "model.safetensors", generator, meta)
     return demo.models_here(folder / "none.safetensors", folder)

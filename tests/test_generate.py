@@ -44,7 +44,7 @@ def model(tmp_path_factory):
     torch.manual_seed(0)
     generator = system.build_generator(system.build_stage1(SHAPE), SHAPE)
     # the two stages differ from the start
-    torch.nn.init.normal_(generator.stage2.decoder.out[-1].weight, std=0.1)
+    torch.nn.init.normal_(generator.stage2.head[-1].weight, std=0.1)
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     meta = {"system": "vdg", "stage1": SHAPE, "stage2": SHAPE, "size": SIZE}
     systems.save(path, generator, meta)

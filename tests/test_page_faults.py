@@ -380,7 +380,7 @@ def test_a_handler_answers_damage_with_a_message(server, model, session, value):
 def test_a_handler_draws(server, model, session):
     success, output = converse(server[0], "test", "draw", str(model), None, session, joints(9, 9))
     assert success
-    assert output["data"][3].endswith("ms on cpu")
+    assert "ms on cpu" in output["data"][3]  # a doubt about the pose may follow
 
 
 def test_the_size_of_uploads_is_bounded(server):
