@@ -83,8 +83,7 @@ class Stage2(nn.Module):
     Returns the final prediction I_b = clamp(I_b^R + difference, -1, 1).
 
     The U-Net ends at half the resolution; a head of two convolutions at full resolution also sees
-    I_b^R. Without it the four pixels under a feature are one linear function of it, which against
-    an adversary shows as a lattice.
+    I_b^R. Without it the four pixels under a feature are linear functions of it and its neighbours.
 
     part_warp: beyond the paper, U-Net and head also see the part warp W of the source and its
     coverage: detail of a garment then need not pass through features of half the resolution.
