@@ -21,7 +21,9 @@ import pandas as pd
 
 from vdg import cli, config
 from vdg.errors import InputError
-from vdg.files import read_json, write_bytes
+from vdg.files import write_bytes
+from vdg.report.inputs import RunScores, read
+from vdg.report.spread import fingerprint
 
 AVX2 = {
     "ATEN_CPU_CAPABILITY": "avx2",
@@ -94,10 +96,10 @@ def run(folder: Path, command: list[str], environment: dict[str, str]) -> None:
 def scores(folder: Path, setting: str, dataset: str, seed: int) -> Iterator[dict]:
     """Lines of the CSV: every metric of every trained run."""
     for path in sorted((folder / "scores" / dataset).glob(f"*-{seed}/scores.json")):
-        for metric, value in read_json(path)["metrics"].items():
-            name = path.parent.name.removesuffix(f"-{seed}")
-            line = {"dataset": dataset, "run": name, "metric": metric}
-            yield line | {"setting": setting, "value": value}
+        found, name = read(path, RunScores), path.parent.name.removesuffix(f"-{seed}")
+        run = {"dataset": dataset, "run": name, "training": fingerprint(found.about)}
+        for metric, value in found.metrics.items():
+            yield run | {"metric": metric, "setting": setting, "value": value}
 
 
 def main():

@@ -10,8 +10,8 @@ from scored import PAIRS, Scored, row
 
 from bench import spread as bench
 from vdg.errors import InputError
-from vdg.files import write_json
-from vdg.report import page, rows, spread
+from vdg.files import read_json, write_json
+from vdg.report import inputs, page, rows, spread
 
 RUNS = ("l1", "full", "warp")
 
@@ -28,13 +28,16 @@ def scored(tmp_path):
     return found
 
 
-def write_spread(path, values):
+def write_spread(path, scored, values):
     """values: {run: SSIM of each setting}."""
-    lines = [
-        {"dataset": "data", "run": run, "metric": "ssim", "setting": str(i), "value": value}
-        for run, series in values.items()
-        for i, value in enumerate(series)
-    ]
+    lines = []
+    for run, series in values.items():
+        found = inputs.read(scored.scores / f"data/{run}-0/scores.json", inputs.RunScores)
+        line = {"dataset": "data", "run": run, "training": spread.fingerprint(found.about)}
+        lines += [
+            line | {"metric": "ssim", "setting": str(i), "value": value}
+            for i, value in enumerate(series)
+        ]
     pd.DataFrame(lines).to_csv(path, index=False)
     return path
 
@@ -47,7 +50,7 @@ def movements(scored, path):
 
 def test_a_difference_has_to_be_larger_than_both_ranges(scored, tmp_path):
     path = tmp_path / "spread.csv"
-    write_spread(path, {"l1": [0.5, 0.5], "full": [0.52, 0.523], "warp": [0.6, 0.61]})
+    write_spread(path, scored, {"l1": [0.5, 0.5], "full": [0.52, 0.523], "warp": [0.6, 0.61]})
     found = movements(scored, path)
     assert found.keys() == {"ssim"}
     assert found["ssim"].seeds == pytest.approx(0.02)
@@ -57,12 +60,12 @@ def test_a_difference_has_to_be_larger_than_both_ranges(scored, tmp_path):
         "warp − l1",
         "warp − full",
     ]  # .02 < .04 of the seeds
-    write_spread(path, {"l1": [0.5, 0.5], "full": [0.52, 0.52], "warp": [0.6, 0.69]})
+    write_spread(path, scored, {"l1": [0.5, 0.5], "full": [0.52, 0.52], "warp": [0.6, 0.69]})
     assert movements(scored, path)["ssim"].larger == ["warp − l1"]  # .1 > .09, but .08 < .09
 
 
 def test_the_kept_report_prints_it_and_others_do_not(scored, tmp_path):
-    path = write_spread(tmp_path / "spread.csv", {name: [0.5, 0.503] for name in RUNS})
+    path = write_spread(tmp_path / "spread.csv", scored, {name: [0.5, 0.503] for name in RUNS})
     (report,) = rows.collect(scored.configure(), scored.scores)
     title = "<summary>Seeds, threads and instruction sets</summary>"
     text = page.markdown([page.chapter(report, spread.read(path)["data"])])
@@ -70,6 +73,16 @@ def test_the_kept_report_prints_it_and_others_do_not(scored, tmp_path):
     assert "| SSIM ↑ | 0.020 | 0.003 | 2 of 3: warp − l1, warp − full |" in text
     assert title not in page.markdown([page.chapter(report)])
     assert spread.read(tmp_path / "nothing.csv") == {}
+
+
+def test_runs_that_were_trained_otherwise_are_left_out(scored, tmp_path):
+    path = write_spread(tmp_path / "spread.csv", scored, {name: [0.5, 0.503] for name in RUNS})
+    for seed in (0, 1, 2):
+        scored.run("full", seed, np.full(PAIRS, 0.52), stage2={"steps": 7})
+    assert movements(scored, path)["ssim"].compared == 1  # warp with l1
+    for run in ("l1", "warp"):
+        scored.run(run, 0, np.full(PAIRS, 0.52), stage1={"steps": 7})
+    assert movements(scored, path) == {}
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "dataset,run,metric,value\nx,y,z,1\n"])
@@ -84,6 +97,8 @@ def test_a_damaged_file_is_named(tmp_path, text):
 def stages(monkeypatch, tmp_path):
     """The commands of bench.spread, whose stages write their last file and nothing else; the one
     named in `stopped` fails, once."""
+    scored = Scored(tmp_path / "example", [row("full")])
+    example = read_json(scored.scores / "data/full-0/scores.json")
     monkeypatch.chdir(tmp_path)
     for name in ("data/drawn/poses", "stages"):
         Path(name).mkdir(parents=True)
@@ -104,7 +119,8 @@ def stages(monkeypatch, tmp_path):
         if arguments == ["resolve"]:
             write_json(cwd / "configs/run.json", (cwd / "params.yaml").read_text())
         else:
-            write_json(cwd / outputs[tuple(arguments)], {"metrics": {"ssim": 0.1 * len(cwd.name)}})
+            metrics = {"metrics": {"ssim": 0.1 * len(cwd.name)}}
+            write_json(cwd / outputs[tuple(arguments)], example | metrics)
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(bench.subprocess, "run", run)

@@ -1,5 +1,7 @@
 """Scores of equal trainings with other threads and instruction sets, which bench.spread wrote."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,23 +9,33 @@ import pandas as pd
 
 from vdg.errors import InputError
 from vdg.report.comparisons import Comparison
-from vdg.report.inputs import read_table
+from vdg.report.inputs import Training, read_table
 from vdg.report.rows import DatasetReport, Row
 
-COLUMNS = ("dataset", "run", "metric", "setting", "value")
+COLUMNS = ("dataset", "run", "training", "metric", "setting", "value")
 
 
 @dataclass
 class Spread:
-    """values: of each (run, metric), a series by setting."""
+    """values: of each (run, training, metric), a series by setting; training: its fingerprint."""
 
     settings: list[str]
-    values: dict[tuple[str, str], pd.Series]
+    values: dict[tuple[str, str, str], pd.Series]
+
+    def of(self, row: Row, key: str) -> pd.Series | None:
+        """A metric of a row with each setting; None if unknown, or measured of another training."""
+        return self.values.get((row.run, fingerprint(row.training[0]), key))
 
     def difference(self, one: Row, other: Row, key: str) -> pd.Series | None:
         """A metric of one row less that of another with each setting; None if unknown."""
-        series = [self.values.get((row.run, key)) for row in (other, one)]
-        return None if any(s is None for s in series) else series[0] - series[1]
+        found, reference = self.of(other, key), self.of(one, key)
+        return None if found is None or reference is None else found - reference
+
+
+def fingerprint(training: Training) -> str:
+    """12 hexadecimal digits that tell one system and its settings from others."""
+    content = [training.system, training.stage1, training.stage2]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @dataclass
@@ -54,8 +66,8 @@ def read(path: Path) -> dict[str, Spread]:
         str(dataset): Spread(
             sorted(lines["setting"].unique()),
             {
-                (str(run), str(metric)): group.set_index("setting")["value"]
-                for (run, metric), group in lines.groupby(["run", "metric"])
+                tuple(map(str, name)): group.set_index("setting")["value"]
+                for name, group in lines.groupby(["run", "training", "metric"])
             },
         )
         for dataset, lines in table.groupby("dataset")
@@ -66,10 +78,11 @@ def movements(
     report: DatasetReport, comparisons: list[Comparison], spread: Spread
 ) -> list[Movement]:
     """Of each metric of the main table, where there are several seeds."""
-    found = []
+    moved = []
     for metric in report.main:
         key = report.column(metric)
-        rows = [row for row in report.of_kind("ours") if (row.run, key) in spread.values]
+        found = [(row, spread.of(row, key)) for row in report.of_kind("ours")]
+        rows = [(row, by_setting) for row, by_setting in found if by_setting is not None]
         if not rows or len(report.seeds) < 2:
             continue
         compared, larger = 0, []
@@ -82,10 +95,10 @@ def movements(
             compared += 1
             if abs(by_seed.mean()) > max(_range(by_seed), _range(by_setting)):
                 larger.append(f"{other.name} − {one.name}")
-        seeds = max(_range(pd.Series(row.metrics[key])) for row in rows)
-        settings = max(_range(spread.values[row.run, key]) for row in rows)
-        found.append(Movement(metric, seeds, settings, compared, larger))
-    return found
+        seeds = max(_range(pd.Series(row.metrics[key])) for row, _ in rows)
+        settings = max(_range(by_setting) for _, by_setting in rows)
+        moved.append(Movement(metric, seeds, settings, compared, larger))
+    return moved
 
 
 def _range(values: pd.Series) -> float:
