@@ -69,7 +69,7 @@ def views(batch):
 @pytest.mark.parametrize("build", [stage1, whole])
 def test_predictions_are_images(build, shape, batch):
     for network in (build(shape), shaken(build(shape))):
-        image = network(*views(batch))
+        image = network.eval()(*views(batch))
         assert image.shape == (2, 3, H, W)
         assert image.abs().max() <= 1
         assert image.isfinite().all()
@@ -188,6 +188,15 @@ def test_stage1_is_frozen_while_stage2_trains(batch):
         assert not parameter.requires_grad
     assert losses.keys() == {"discriminator", "adversarial", "mask_l1", "mask_ssim_loss", "image"}
     assert all(loss.isfinite() and not loss.requires_grad for loss in losses.values())
+
+
+def test_colours_beyond_the_range_can_come_back(batch):
+    generator = whole()
+    with torch.no_grad():
+        generator.stage2.head[-1].bias.fill_(3.0)  # every channel leaves the range
+    assert generator.eval()(*views(batch)).max() == 1
+    generator.train()(*views(batch)).mean().backward()
+    assert generator.stage2.head[-1].bias.grad.abs().min() > 0
 
 
 def test_feature_matching_changes_the_generator_and_is_a_loss(batch):

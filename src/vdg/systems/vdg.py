@@ -80,7 +80,8 @@ class Stage2(nn.Module):
     """Refinement: a U-Net on (I_b^R, I_a, P_b) predicts a difference image.
 
     Called with (I_b^R, I_a, K_a, K_b).
-    Returns the final prediction I_b = clamp(I_b^R + difference, -1, 1).
+    Returns the final prediction I_b = clamp(I_b^R + difference, -1, 1); in training without the
+    clamp, whose gradient is 0 beyond the range: colours that leave it could not come back.
 
     The U-Net ends at half the resolution; a head of two convolutions at full resolution also sees
     I_b^R. Without it the four pixels under a feature are linear functions of it and its neighbours.
@@ -109,7 +110,8 @@ class Stage2(nn.Module):
         features = self.encoder(torch.cat([coarse, I_a, P_b, *W], 1))
         decoded = self.decoder(self.bottleneck(features[-1]), features[:-1])
         difference = self.head(torch.cat([decoded, coarse, *W], 1))
-        return (coarse + difference.float()).clamp(-1, 1)
+        I_b = coarse + difference.float()
+        return I_b if self.training else I_b.clamp(-1, 1)
 
 
 class Generator(nn.Module):
