@@ -53,8 +53,8 @@ lint: setup  ## check style and types
 	ruff format --check .
 	mypy
 
-seeds: setup  ## three seeds of the default, to reports/three-seeds.md
-	dvc exp run -S 'seeds=[0,1,2]'
+seeds: setup  ## three seeds of the default and of part-ssim, to reports/three-seeds.md
+	dvc exp run -S 'seeds=[0,1,2]' -S 'variants=[l1,mask-l1,full,part-ssim,weighted,warp]'
 	python -m stages.ablation_table --keep reports/three-seeds.md --note 'Made by `make seeds`.'
 
 sweep: setup  ## alpha, mask weight and shared encoders, to reports/sweep.md
