@@ -24,7 +24,6 @@ SHAPE |= {
     "similarity": "mask-ssim",
     "mask_weight": 1.0,
     "lambda": 10,
-    "feature_matching": 1.0,
     "ema_decay": 0.5,
     "size": [32, 16],
 }

@@ -91,8 +91,6 @@ class Decoder(nn.Module):
 class PatchDiscriminator(nn.Module):
     """Logits of "real" for overlapping patches: (B, C, H, W) -> (B, 1, h, w).
 
-    Returns the features after each activation, finest first, and the logits as the last.
-
     The 4x4 stride-2 convolutions with LeakyReLU of pix2pix (Isola et al., CVPR 2017), kept smooth
     by spectral normalisation (Miyato et al., ICLR 2018): without it, or with batch-norm, short
     trainings left lattices and halos on plain garments.
@@ -112,10 +110,5 @@ class PatchDiscriminator(nn.Module):
             *(spectral_norm(x) if isinstance(x, nn.Conv2d) else x for x in layers)
         )
 
-    def forward(self, *inputs: Tensor) -> list[Tensor]:
-        x, outputs = torch.cat(inputs, 1), []
-        for layer in self.layers:
-            x = layer(x)
-            if isinstance(layer, nn.LeakyReLU):
-                outputs.append(x)
-        return [*outputs, x]
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.layers(torch.cat(inputs, 1))

@@ -32,7 +32,6 @@ SETTINGS = {
         "similarity": ("mask-ssim", "part-ssim"),  # L_SSIM^mask, or in its place L_PSSIM
         "mask_weight": 1.0,  # w: the mask enters L_img as (1 + w M_b)
         "lambda": 10.0,  # weight of L_img relative to L_adv
-        "feature_matching": 0.0,  # beyond the paper: weight of L_FM relative to L_adv
         "discriminator_width": 16,
         "discriminator_levels": (3, 1, 6),  # downsampling levels
         "discriminator_learning_rate": (5e-4, 0.0, 1.0),
@@ -140,12 +139,8 @@ class Discriminator(nn.Module):
         super().__init__()
         self.patches = PatchDiscriminator(3 + P + 3, width, levels)
 
-    def forward(
-        self, I_a: Tensor, K_b: Tensor, image: Tensor, features: bool = False
-    ) -> Tensor | list[Tensor]:
-        """features: return the features of all layers, first layer first, with the logits last."""
-        outputs = self.patches(I_a, heat_maps(K_b, *I_a.shape[2:]), image)
-        return [x.float() for x in outputs] if features else outputs[-1].float()
+    def forward(self, I_a: Tensor, K_b: Tensor, image: Tensor) -> Tensor:
+        return self.patches(I_a, heat_maps(K_b, *I_a.shape[2:]), image).float()
 
 
 def build_stage1(settings: dict) -> nn.Module:

@@ -148,13 +148,3 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 def adversarial_loss(fake: Tensor) -> Tensor:
     """L_adv = -log D(fake), the non-saturating form of Goodfellow et al., NeurIPS 2014."""
     return F.softplus(-fake).mean()
-
-
-def feature_matching(generated: list[Tensor], target: list[Tensor]) -> Tensor:
-    """L_FM: mean absolute difference of a discriminator's features, averaged over its layers.
-
-    generated, target: features of I_hat and I_b, layer by layer.
-    Source: Wang et al., CVPR 2018 (pix2pixHD), equation 4, whose sum over layers is a mean here.
-    """
-    layers = [l1(x, y) for x, y in zip(generated, target, strict=True)]
-    return torch.stack(layers).mean()

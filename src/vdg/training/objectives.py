@@ -8,13 +8,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vdg.data.batches import Batch
-from vdg.training.losses import (
-    ImageLoss,
-    adversarial_loss,
-    discriminator_loss,
-    feature_matching,
-    l1,
-)
+from vdg.training.losses import ImageLoss, adversarial_loss, discriminator_loss, l1
 
 Wrapper = Callable[[nn.Module], nn.Module]
 ADVERSARIAL_BETA = 0.5
@@ -68,14 +62,10 @@ class Reconstruction:
 class Refinement:
     """Stage II: L_adv + lambda L_img; one step of the discriminator per step of the generator.
 
-    Beyond the paper: plus a weighted L_FM, if `feature_matching` is not 0.
-
     The result is an exponential moving average of the generator's weights: EMA reduces GAN
     oscillation (Yazici et al., ICLR 2019).
 
-    discriminator: returns logits, with `features=True` the features of its layers before them.
-    settings: `learning_rate`, `discriminator_learning_rate`, `lambda`, `feature_matching`,
-    `ema_decay`.
+    settings: `learning_rate`, `discriminator_learning_rate`, `lambda`, `ema_decay`.
     """
 
     def __init__(
@@ -83,7 +73,6 @@ class Refinement:
     ):
         self.generator, self.discriminator = generator, discriminator
         self.image_loss, self.lambda_ = image_loss, settings["lambda"]
-        self.feature_matching = settings["feature_matching"]
         self.average = AveragedModel(
             generator,
             multi_avg_fn=get_ema_multi_avg_fn(settings["ema_decay"]),
@@ -113,18 +102,11 @@ class Refinement:
 
         D = self.modules["discriminator"]  # unwrapped, because its parameters need no gradient
         D.requires_grad_(False)
-        *generated, logits = D(batch.I_a, batch.K_b, I_hat, features=True)
-        L_adv = adversarial_loss(logits)
+        L_adv = adversarial_loss(D(batch.I_a, batch.K_b, I_hat))
+        D.requires_grad_(True)
         with torch.autocast(I_hat.device.type, enabled=False):
             terms = self.image_loss(I_hat, batch.I_b, batch.M_b, batch.K_b)
-        L_G = L_adv + self.lambda_ * terms["image"]
-        if self.feature_matching:
-            with torch.no_grad():
-                *target, _ = D(batch.I_a, batch.K_b, batch.I_b, features=True)
-            terms["feature_matching"] = feature_matching(generated, target)
-            L_G = L_G + self.feature_matching * terms["feature_matching"]
-        D.requires_grad_(True)
-        step(self.optimizers["generator"], L_G)
+        step(self.optimizers["generator"], L_adv + self.lambda_ * terms["image"])
         self.average.update_parameters(self.modules["generator"])
 
         losses = {"discriminator": L_D, "adversarial": L_adv} | terms
