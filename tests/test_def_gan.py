@@ -154,8 +154,13 @@ def test_norm_is_over_the_whole_image_with_one_gain_and_one_bias(uniform):
     torch.nn.init.constant_(norm.bias, -2)
     x = uniform(2, 5, 4, 3)
     flat = x.numpy().reshape(2, -1)
-    expected = (flat - flat.mean(1, keepdims=True)) / (flat.std(1, keepdims=True) + 1e-3) * 3 - 2
-    np.testing.assert_allclose(norm(x).detach().reshape(2, -1), expected, rtol=1e-4, atol=1e-4)
+    centred, std = flat - flat.mean(1, keepdims=True), flat.std(1, keepdims=True)
+    expected = centred / np.sqrt(std**2 + 1e-6) * 3 - 2
+    normalised = norm(x).detach().reshape(2, -1).numpy()
+    np.testing.assert_allclose(normalised, expected, rtol=1e-5, atol=1e-5)
+    authors = centred / (std + 1e-3)
+    ratio = (normalised + 2) / 3 / authors
+    np.testing.assert_allclose(ratio, 1 + np.broadcast_to(1e-3 / std, ratio.shape), rtol=1e-4)
 
 
 def test_norm_of_a_constant_has_a_finite_gradient():

@@ -117,8 +117,9 @@ def test_settings_can_be_read_without_an_import():
 
 @pytest.mark.parametrize("margin", [1, 3])
 def test_reflection_is_that_of_torch(margin, uniform):
-    x = uniform(2, 3, 6, 5)
-    assert torch.equal(patn.ReflectionPad(margin)(x), nn.ReflectionPad2d(margin)(x))
+    x, expected = uniform(2, 3, 6, 5), nn.ReflectionPad2d(margin)
+    assert torch.equal(patn.ReflectionPad(margin)(x), expected(x))
+    assert torch.equal(patn.mirrored(x, margin), expected(x))  # what CUDA gets
 
 
 def test_a_block_changes_the_image_where_the_poses_say_so(uniform):
@@ -145,6 +146,14 @@ def test_discriminators_add_residuals_to_the_stem(batch):
 def test_dropout():
     rates = [x.p for x in task(blocks=3).modules.modules() if isinstance(x, nn.Dropout)]
     assert rates == [0.5] * (2 * 3 + 2 * 3)  # both streams of each block, and both discriminators
+
+
+def test_dropout_keeps_the_mean_and_does_nothing_in_use():
+    dropout, x = patn.Dropout(0.25), torch.ones(200, 200)
+    dropped = dropout(x)
+    assert torch.equal(dropped.unique(), torch.tensor([0, 1 / 0.75]))
+    assert dropped.mean().item() == pytest.approx(1, abs=0.02)
+    assert torch.equal(dropout.eval()(x), x)
 
 
 def test_initialisation():

@@ -39,19 +39,39 @@ DISCRIMINATOR_BLOCKS = 3
 
 
 class ReflectionPad(nn.Module):
-    """As nn.ReflectionPad2d, whose gradient on CUDA is not deterministic."""
+    """Mirrors `margin` pixels at each edge, as nn.ReflectionPad2d does.
+
+    That has no deterministic gradient on CUDA; on a CPU it is ten times as fast as its replacement.
+    """
 
     def __init__(self, margin: int):
         super().__init__()
         self.margin = margin
 
     def forward(self, x: Tensor) -> Tensor:
-        for axis in (-1, -2):
-            length = x.shape[axis]
-            first = x.narrow(axis, 1, self.margin).flip(axis)
-            last = x.narrow(axis, length - self.margin - 1, self.margin).flip(axis)
-            x = torch.cat([first, x, last], axis)
-        return x
+        if x.is_cuda:
+            return mirrored(x, self.margin)
+        return F.pad(x, (self.margin,) * 4, mode="reflect")
+
+
+def mirrored(x: Tensor, margin: int) -> Tensor:
+    """(B, C, H, W) -> (B, C, H + 2 margin, W + 2 margin), by slices alone."""
+    for axis in (-1, -2):
+        length = x.shape[axis]
+        first = x.narrow(axis, 1, margin).flip(axis)
+        last = x.narrow(axis, length - margin - 1, margin).flip(axis)
+        x = torch.cat([first, x, last], axis)
+    return x
+
+
+class Dropout(nn.Dropout):
+    """nn.Dropout, whose mask takes four times as long to draw on a CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        kept = torch.rand_like(x, dtype=torch.float32) >= self.p
+        return x * (kept.to(x.dtype) / (1 - self.p))
 
 
 class Layers:
@@ -84,7 +104,7 @@ class Layers:
     def pair(self, channels: int, out: int) -> list[nn.Module]:
         """Two convolutions, the second without norm."""
         first = [*self.convolution(channels, channels), *self.activation(channels)]
-        return [*first, nn.Dropout(0.5), *self.convolution(channels, out)]
+        return [*first, Dropout(0.5), *self.convolution(channels, out)]
 
 
 class AttentionBlock(nn.Module):
