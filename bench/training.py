@@ -1,8 +1,10 @@
-"""Training speed of both stages, relative to the machine's peak arithmetic.
+"""Training speed, relative to the machine's peak arithmetic.
 
-Run as `python -m bench.training [--dataset NAME ...] [--device DEVICE] [--precision bf16]`. The
-settings are those of params.yaml. The images are noise, because speed does not depend on their
-content. The peak is that of one large matrix product, in the same process and precision.
+Run as `python -m bench.training [--dataset NAME ...] [--network NAME ...] [--variant NAME ...]
+[--device DEVICE] [--precision bf16]`: stage I of the networks, stage II of the variants, by default
+vdg and full. The settings are those of params.yaml. The images are noise, because speed does not
+depend on their content. The peak is that of one large matrix product, in the same process and
+precision.
 """
 
 import argparse
@@ -22,12 +24,12 @@ from vdg.data.pairs import PairSampler
 from vdg.data.poses import PoseSet
 from vdg.runtime import select_device, set_up
 from vdg.train import stage1_task, stage2_task
+from vdg.training.objectives import Task
 
 PICTURES = 512
 WARM_UP = 3
 SECONDS = 8.0  # duration of the measurement, per stage
 WAIT_EVERY = 4  # steps
-VARIANTS = 4  # in the paper's table
 PEAK_SIDE = {"cpu": 2048, "cuda": 8192}
 
 
@@ -98,9 +100,9 @@ def noise(height: int, width: int, device: torch.device) -> PairData:
 
 
 def measure(
-    name: str, task, settings: dict, data: PairData, precision: str, peak: float, compiled: bool
-) -> tuple[str, float]:
-    """Returns (one line of the table, seconds per step)."""
+    task: Task, settings: dict, data: PairData, precision: str, peak: float, compiled: bool
+) -> list[str]:
+    """The cells of one row of the table, from `images/s` on."""
     device, batch = data.device, settings["batch_size"]
     for module in task.modules.values():
         module.train().to(device, memory_format=torch.channels_last)
@@ -123,21 +125,40 @@ def measure(
     with peak_memory(device) as memory:
         whole = seconds(step, device, SECONDS)
     part = seconds(fetch, device, 1.0)
-    cells = [
-        name,
+    return [
         f"{batch / whole:.0f}",
         f"{operations / batch / 1e9:.3f}",
         f"{operations / whole / 1e9:.0f}",
         f"{operations / whole / peak:.0%}",
         f"{part / whole:.1%}",
         f"{memory[0] / 2**30:.2f}",
+        f"{settings['steps'] * whole / 60:.1f}",
     ]
-    return "| " + " | ".join(cells) + " |", whole
+
+
+def tasks(params: config.Params, dataset: str, networks: list[str], variants: list[str]):
+    """Yield the trainings of a data set: (name, task, settings)."""
+    used = list(dict.fromkeys([*networks, *(params.variant[v].network for v in variants)]))
+    named = {"datasets": [dataset], "networks": used, "variants": variants}
+    resolved = resolve.resolve(params.model_copy(update=named))
+    for name in networks:
+        found = resolved[f"{dataset}/stage1-{name}.json"]
+        yield f"stage1-{name}", stage1_task(found)[0], found["settings"]
+    for name in variants:
+        coarse, meta = stage1_task(
+            resolved[f"{dataset}/stage1-{params.variant[name].network}.json"]
+        )
+        found = resolved[f"{dataset}/stage2-{name}.json"]
+        yield f"stage2-{name}", stage2_task(found, coarse.result, meta)[0], found["settings"]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", nargs="*", help="of params.yaml; default: all")
+    parser.add_argument("--network", nargs="*", default=["vdg"], help="for stage I; default: vdg")
+    parser.add_argument(
+        "--variant", nargs="*", default=["full"], help="for stage II; default: full"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--compile", action="store_true", help="networks by torch.compile")
@@ -149,40 +170,18 @@ def main():
     peak = matrix_peak(device, args.precision)
     print(
         f"{device}, {torch.get_num_threads()} threads, {args.precision}, torch {torch.__version__};"
-        f" matrix product: {peak / 1e9:.0f} GFLOP/s\n\n"
-        "| stage | images/s | GFLOP/image | GFLOP/s | of the peak | input | peak GiB |\n"
-        "|---|---|---|---|---|---|---|"
+        f" matrix product: {peak / 1e9:.0f} GFLOP/s. minutes: of the whole training\n\n"
+        "| training | images/s | GFLOP/image | GFLOP/s | of the peak | input | peak GiB | minutes |"
+        "\n|---|---|---|---|---|---|---|---|"
     )
-    tables = []
     for name in args.dataset or params.dataset:
-        whole = params.model_copy(
-            update={"datasets": [name], "networks": ["vdg"], "variants": ["full"]}
-        )
-        resolved = resolve.resolve(whole)
         data = noise(params.dataset[name].height, params.dataset[name].width, device)
-        first = resolved[f"{name}/stage1-vdg.json"]
-        second = resolved[f"{name}/stage2-full.json"]
-        task, meta = stage1_task(first)
-        tasks = {"stage1": (task, first["settings"])}
-        coarse = stage1_task(first)[0].result.to(device)
-        tasks["stage2"] = (stage2_task(second, coarse, meta)[0], second["settings"])
-        minutes = 0.0
-        for stage, (task, settings) in tasks.items():
+        for training, task, settings in tasks(params, name, args.network, args.variant):
             batch = args.batch_size or settings["batch_size"]
-            line, step = measure(
-                f"{name} {stage}",
-                task,
-                settings | {"batch_size": batch},
-                data,
-                args.precision,
-                peak,
-                args.compile,
-            )
-            print(line)
             steps = settings["steps"] * settings["batch_size"] / batch  # for as many images
-            minutes += steps * step * (VARIANTS if stage == "stage2" else 1) / 60
-        tables.append(f"{name}: {minutes:.0f} minutes for stage I and {VARIANTS} variants")
-    print("\nThe training of a whole table at these rates:\n" + "\n".join(tables))
+            settings = settings | {"batch_size": batch, "steps": steps}
+            cells = measure(task, settings, data, args.precision, peak, args.compile)
+            print(f"| {name} {training} | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":
