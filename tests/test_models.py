@@ -12,6 +12,7 @@ from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays
 from vdg.training.loop import train
 from vdg.training.objectives import Reconstruction
+from vdg.warp import part_warp
 
 H, W = 32, 16
 SIZE = {"size": [H, W]}
@@ -103,6 +104,27 @@ def test_pictures_of_a_batch_do_not_mix(batch):
     together = network(*views(batch))
     alone = torch.cat([network(*(v[i : i + 1] for v in views(batch))) for i in range(2)])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_copied(uniform):
+    I_b, I_a, warp = uniform(2, 3, 4, 4), uniform(2, 3, 4, 4), uniform(2, 4, 4, 4)
+    none, whole_ = torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4)
+    warp[0, 3], warp[1] = 1, 0  # covers the first image alone
+    assert torch.equal(VDG.copied(I_b, I_a, warp, none, none), I_b)
+    torch.testing.assert_close(VDG.copied(I_b, I_a, warp, whole_, none)[1], I_a[1])
+    assert torch.equal(VDG.copied(I_b, I_a, warp, none, whole_)[0], warp[0, :3])
+    assert torch.equal(VDG.copied(I_b, I_a, warp, none, whole_)[1], I_b[1])
+    warp[:, 3] = 0.5  # its edges cover in part, and are premultiplied
+    torch.testing.assert_close(VDG.copied(I_b, I_a, warp, none, whole_), warp[:, :3] + I_b / 2)
+
+
+def test_with_the_part_warp_stage_2_starts_with_shares_of_what_it_copies(batch):
+    network = VDG.build_generator(stage1(), STAGE2 | {"part_warp": True}).eval()
+    warp = part_warp(*views(batch))
+    assert warp[:, 3].max() > 0.9
+    of_source, of_warp = (torch.full((2, 1, H, W), share) for share in (0.1192, 0.5))
+    expected = VDG.copied(network.stage1(*views(batch)), batch.I_a, warp, of_source, of_warp)
+    torch.testing.assert_close(network(*views(batch)), expected, rtol=0, atol=1e-4)
 
 
 def test_every_input_matters(batch):

@@ -27,7 +27,7 @@ SETTINGS = {
         "width": 16,
         "max_width": 64,
         "depth": 2,
-        "part_warp": False,  # beyond the paper: stage II also sees the source moved part by part
+        "part_warp": False,  # beyond the paper: stage II copies from the source, moved part by part
         "alpha": (0.85, 0.0, 1.0),  # share of L_SSIM^mask in L_img; the rest is L_1^mask
         "similarity": ("mask-ssim", "part-ssim"),  # L_SSIM^mask, or in its place L_PSSIM
         "mask_weight": 1.0,  # w: the mask enters L_img as (1 + w M_b)
@@ -39,6 +39,8 @@ SETTINGS = {
     },
 }
 P = len(JOINTS)
+COPY_AT_START = -2.0
+"""Logit of the source's share in I_b before training, .12; that of the part warp's is 0."""
 
 
 class Stage1(nn.Module):
@@ -85,8 +87,9 @@ class Stage2(nn.Module):
     The U-Net ends at half the resolution; a head of two convolutions at full resolution also sees
     I_b^R. Without it the four pixels under a feature are linear functions of it and its neighbours.
 
-    part_warp: beyond the paper, U-Net and head also see the part warp W of the source and its
-    coverage: detail of a garment then need not pass through features of half the resolution.
+    part_warp: beyond the paper, the part warp W of the source. U-Net and head also see W and its
+    coverage, the head I_a, too. It also predicts two gates in (0, 1), by which pixels of I_a, then
+    of W, are copied into I_b: detail that is copied need not be drawn.
     """
 
     def __init__(self, width: int, depth: int, max_width: int, part_warp: bool = False):
@@ -96,21 +99,37 @@ class Stage2(nn.Module):
         self.encoder = Encoder(3 + 3 + P + 4 * part_warp, widths)
         self.bottleneck = nn.Sequential(Residual(widths[-1]), Residual(widths[-1]))
         self.decoder = Decoder(widths, widths[:-1], width)
-        last = nn.Conv2d(width, 3, 3, padding=1)
+        last = nn.Conv2d(width, 3 + 2 * part_warp, 3, padding=1)
+        seen = 3 + (3 + 4) * part_warp
         self.head = nn.Sequential(
-            nn.Conv2d(width + 3 + 4 * part_warp, width, 3, padding=1), nn.ReLU(inplace=True), last
+            nn.Conv2d(width + seen, width, 3, padding=1), nn.ReLU(inplace=True), last
         )
         for parameter in last.parameters():
             nn.init.zeros_(parameter)  # start from the coarse prediction
+        if part_warp:
+            nn.init.constant_(last.bias[3:4], COPY_AT_START)
 
     def forward(self, coarse: Tensor, I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
         P_b = heat_maps(K_b, *I_a.shape[2:])
         W = [part_warp(I_a, K_a, K_b)] if self.part_warp else []
         features = self.encoder(torch.cat([coarse, I_a, P_b, *W], 1))
         decoded = self.decoder(self.bottleneck(features[-1]), features[:-1])
-        difference = self.head(torch.cat([decoded, coarse, *W], 1))
-        I_b = coarse + difference.float()
+        seen = [I_a, *W] if self.part_warp else []
+        out = self.head(torch.cat([decoded, coarse, *seen], 1)).float()
+        I_b = coarse + out[:, :3]
+        if self.part_warp:
+            I_b = copied(I_b, I_a, *W, *out[:, 3:].sigmoid().split(1, 1))
         return I_b if self.training else I_b.clamp(-1, 1)
+
+
+def copied(I_b: Tensor, I_a: Tensor, W: Tensor, of_source: Tensor, of_warp: Tensor) -> Tensor:
+    """Replace a share of each pixel of I_b by I_a's, then by W's.
+
+    W: (B, 4, H, W), as `part_warp` returns it. of_source, of_warp: the shares, (B, 1, H, W); the
+    second is of what W covers.
+    """
+    I_b = torch.lerp(I_b, I_a, of_source)
+    return I_b * (1 - of_warp * W[:, 3:]) + of_warp * W[:, :3]
 
 
 class Generator(nn.Module):
