@@ -66,7 +66,7 @@ compared: setup  ## PG², Def-GAN, DPIG and PATN at the compute of full, to repo
 	python -m stages.ablation_table --keep reports/compared.md --note "$$(cat docs/notes/compared.md)"
 
 pretrained: setup  ## train on Market-1501's hold-out (raw/, README), to pretrained/ and reports/
-	dvc exp run -S 'datasets=[market1501-holdout]' -S 'variants=[full,warp]' -S precision=bf16
+	dvc exp run -S 'datasets=[market1501-holdout]' -S 'variants=[full,part-ssim,warp]' -S precision=bf16
 	python -m stages.ablation_table --keep reports/market1501-holdout.md --note "$$(cat docs/notes/market1501-holdout.md)"
 	python -m stages.export_model --dataset market1501-holdout --variant warp \
 	  --output pretrained/market1501-holdout-warp.safetensors
