@@ -65,7 +65,7 @@ compared: setup  ## PG², Def-GAN, DPIG and PATN at the compute of full, to repo
 	dvc exp run -S 'networks=[vdg,pg2,def-gan,dpig,patn]' -S 'variants=[full,weighted,pg2]'
 	python -m stages.ablation_table --keep reports/compared.md --note "$$(cat docs/notes/compared.md)"
 
-pretrained: setup  ## train on Market-1501's hold-out (raw/, README), to pretrained/ and reports/
+pretrained: estimator  ## train on Market-1501's hold-out (docs/data.md), to pretrained/ and reports/
 	dvc exp run -S 'datasets=[market1501-holdout]' -S 'variants=[full,part-ssim,warp]' -S precision=bf16
 	python -m stages.ablation_table --keep reports/market1501-holdout.md --note "$$(cat docs/notes/market1501-holdout.md)"
 	python -m stages.export_model --dataset market1501-holdout --variant warp \
