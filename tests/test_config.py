@@ -316,7 +316,7 @@ def test_resolved_files_of_the_default(load):
     assert all(name.startswith("synthetic/") for name in files if "/" in name)
 
 
-@pytest.mark.parametrize("network", ["pg2", "def-gan", "def-gan-nn", "dpig", "patn"])
+@pytest.mark.parametrize("network", ["pg2", "def-gan", "def-gan-nn", "dpig", "patn", "patn-vgg"])
 @pytest.mark.parametrize("dataset", ["synthetic", "market1501-holdout"])
 def test_compared_systems_have_settings(network, dataset):
     params = config.load(PARAMS)
