@@ -13,8 +13,8 @@ from vdg.training.losses import (
     discriminator_loss,
     l1,
     mask_l1,
-    mask_ssim,
-    part_ssim,
+    mask_ssim_loss,
+    part_ssim_loss,
     part_weights,
     weighted_ssim,
 )
@@ -80,24 +80,24 @@ def test_mask_l1(views, w):
 
 @pytest.mark.parametrize("w", WEIGHTS)
 def test_mask_ssim_agrees_with_scikit_image(views, w):
-    assert mask_ssim(*views, w).item() == pytest.approx(reference_ssim(*views, w), abs=1e-5)
+    assert mask_ssim_loss(*views, w).item() == pytest.approx(reference_ssim(*views, w), abs=1e-5)
 
 
 def test_data_range_is_2_by_default(views):
-    assert mask_ssim(*views).item() == pytest.approx(reference_ssim(*views, 1.0), abs=1e-5)
+    assert mask_ssim_loss(*views).item() == pytest.approx(reference_ssim(*views, 1.0), abs=1e-5)
 
 
 def test_equal_images_cost_nothing(views):
     _, I_b, M_b = views
     assert l1(I_b, I_b) == 0
     assert mask_l1(I_b, I_b, M_b) == 0
-    assert mask_ssim(I_b, I_b, M_b).item() == pytest.approx(0, abs=1e-6)
+    assert mask_ssim_loss(I_b, I_b, M_b).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_every_pixel_matters_to_the_masked_ssim(views):
     I_hat, I_b, M_b = views
     I_hat.requires_grad_()
-    mask_ssim(I_hat, I_b, M_b).backward()
+    mask_ssim_loss(I_hat, I_b, M_b).backward()
     assert I_hat.grad.ne(0).all()  # also at the border, where no window of SSIM is centred
 
 
@@ -214,22 +214,24 @@ def test_part_ssim_by_numpy_and_scikit_image(views, joints):
         window = {"gaussian_weights": True, "sigma": 0.8, "use_sample_covariance": False}
         beside.append(structural_similarity(x, y, channel_axis=0, data_range=1, **window))
     expected = 1 - (np.mean(scores) + np.mean(beside)) / 2
-    assert part_ssim(I_hat, I_b, joints).item() == pytest.approx(expected, abs=1e-5)
+    assert part_ssim_loss(I_hat, I_b, joints).item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_part_ssim_of_equal_images_is_nothing(views, joints):
-    assert part_ssim(views[1], views[1], joints).item() == pytest.approx(0, abs=1e-6)
+    assert part_ssim_loss(views[1], views[1], joints).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_gradient_of_part_ssim(uniform, joints):
     I_hat, I_b = uniform(2, 3, 24, 16).double(), uniform(2, 3, 24, 16).double()
     I_hat.requires_grad_()
-    loss = part_ssim(I_hat, I_b, joints[:2])
+    loss = part_ssim_loss(I_hat, I_b, joints[:2])
     loss.backward()
     assert I_hat.grad.ne(0).all()
     direction = uniform(*I_hat.shape).double()
     with torch.no_grad():
-        ahead, behind = (part_ssim(I_hat + h * direction, I_b, joints[:2]) for h in (1e-4, -1e-4))
+        ahead, behind = (
+            part_ssim_loss(I_hat + h * direction, I_b, joints[:2]) for h in (1e-4, -1e-4)
+        )
     numeric = (ahead - behind) / 2e-4
     torch.testing.assert_close((I_hat.grad * direction).sum(), numeric, rtol=1e-4, atol=0)
 
@@ -245,7 +247,7 @@ def test_missing_parts_have_no_gradient(views, joints):
 def test_the_similarity_is_chosen(views, joints):
     I_hat, I_b, M_b = views
     terms = ImageLoss(0.85, 1, "part-ssim")(*views, joints)
-    expected = 0.85 * part_ssim(I_hat, I_b, joints) + 0.15 * mask_l1(I_hat, I_b, M_b)
+    expected = 0.85 * part_ssim_loss(I_hat, I_b, joints) + 0.15 * mask_l1(I_hat, I_b, M_b)
     assert terms["image"].item() == pytest.approx(expected.item())
     assert terms.keys() == {"mask_l1", "part_ssim_loss", "image"}
 

@@ -41,6 +41,19 @@ def level_widths(width: int, depth: int, max_width: int) -> list[int]:
     return [min(width * 2**level, max(max_width, width)) for level in range(depth + 1)]
 
 
+def mirror_edges(images: Tensor, margin: int) -> Tensor:
+    """Reflect padding: (B, C, H, W) -> (B, C, H + 2 margin, W + 2 margin).
+
+    By slices alone, because F.pad's gradient is not deterministic on CUDA.
+    """
+    for axis in (-1, -2):
+        length = images.shape[axis]
+        first = images.narrow(axis, 1, margin).flip(axis)
+        last = images.narrow(axis, length - margin - 1, margin).flip(axis)
+        images = torch.cat([first, images, last], axis)
+    return images
+
+
 class Encoder(nn.Module):
     """(B, in_channels, H, W) -> features at every level, finest first.
 

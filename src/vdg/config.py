@@ -30,10 +30,6 @@ REFERENCES = ("real", "copy-source", "mean-image")
 DEFAULT = "default"  # the settings of a network on every data set
 
 
-def _to_float(value: Any) -> Any:
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 MOST = 2**31 - 1
 Float = Annotated[float, Field(allow_inf_nan=False, le=1e9), AfterValidator(float)]
 Rate = Annotated[Float, Field(gt=0, le=1)]

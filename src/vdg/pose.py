@@ -56,6 +56,13 @@ def heat_maps(
     return (along_y[:, :, None] * along_x[:, None]).permute(0, 3, 1, 2)
 
 
+def capped_heat_maps(keypoints: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """`heat_maps` as Def-GAN's and PATN's code draws them: sigma is 6 px at heights of 128 and of
+    256 alike, and less where the image is smaller."""
+    sigma = HEAT_MAP_SIGMA * min(1, height / 128)
+    return heat_maps(keypoints, height, width, sigma)
+
+
 def has_torso(keypoints: np.ndarray) -> np.ndarray:
     """Whether both shoulders and both hips are present: (..., 18, 2) -> bool (...)."""
     return (keypoints[..., list(TORSO), :] >= 0).all((-2, -1))

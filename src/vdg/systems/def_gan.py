@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from vdg.data.batches import Batch
 from vdg.errors import InputError
-from vdg.pose import HEAT_MAP_SIGMA, JOINTS, TORSO, heat_maps
+from vdg.pose import JOINTS, TORSO, capped_heat_maps
 from vdg.training.features import load_features, nearest_neighbour_loss
 from vdg.training.losses import adversarial_loss, l1
 from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, step
@@ -356,7 +356,7 @@ class Generator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
-        P_a, P_b = _heat_maps(K_a, I_a), _heat_maps(K_b, I_a)
+        P_a, P_b = (capped_heat_maps(K, *I_a.shape[-2:]) for K in (K_a, K_b))
         if self.warp == "none":
             return self.decoder(self.encoder(torch.cat([I_a, P_a, P_b], 1)))
         height, width = I_a.shape[-2:]
@@ -380,14 +380,8 @@ class Discriminator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, I_a: Tensor, K_a: Tensor, K_b: Tensor, image: Tensor) -> Tensor:
-        P_a, P_b = _heat_maps(K_a, I_a), _heat_maps(K_b, I_a)
+        P_a, P_b = (capped_heat_maps(K, *I_a.shape[-2:]) for K in (K_a, K_b))
         return self.layers(torch.cat([I_a, P_a, image, P_b], 1)).float()
-
-
-def _heat_maps(K: Tensor, image: Tensor) -> Tensor:
-    """With the authors' 6 px at 128 and at 256; less where the image is smaller."""
-    height, width = image.shape[-2:]
-    return heat_maps(K, height, width, sigma=HEAT_MAP_SIGMA * min(1, height / 128))
 
 
 def _initialise(layer: nn.Module) -> None:

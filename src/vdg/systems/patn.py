@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vdg.blocks import mirror_edges
 from vdg.data.batches import Batch
 from vdg.errors import InputError
-from vdg.pose import HEAT_MAP_SIGMA, JOINTS, heat_maps
+from vdg.pose import JOINTS, capped_heat_maps
 from vdg.training.features import load_features, perceptual_loss
 from vdg.training.losses import l1
 from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, step
@@ -50,18 +51,8 @@ class ReflectionPad(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.is_cuda:
-            return mirrored(x, self.margin)
+            return mirror_edges(x, self.margin)
         return F.pad(x, (self.margin,) * 4, mode="reflect")
-
-
-def mirrored(x: Tensor, margin: int) -> Tensor:
-    """(B, C, H, W) -> (B, C, H + 2 margin, W + 2 margin), by slices alone."""
-    for axis in (-1, -2):
-        length = x.shape[axis]
-        first = x.narrow(axis, 1, margin).flip(axis)
-        last = x.narrow(axis, length - margin - 1, margin).flip(axis)
-        x = torch.cat([first, x, last], axis)
-    return x
 
 
 class Dropout(nn.Dropout):
@@ -137,7 +128,7 @@ class Generator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
-        poses = torch.cat([_heat_maps(K_a, I_a), _heat_maps(K_b, I_a)], 1)
+        poses = torch.cat([capped_heat_maps(K, *I_a.shape[-2:]) for K in (K_a, K_b)], 1)
         image, pose = self.image(I_a), self.pose(poses)
         for block in self.blocks:
             image, pose = block(image, pose)
@@ -162,17 +153,11 @@ class Discriminator(nn.Module):
 
     def forward(self, image: Tensor, condition: Tensor) -> Tensor:
         if condition.ndim == 3:
-            condition = _heat_maps(condition, image)
+            condition = capped_heat_maps(condition, *image.shape[-2:])
         x = self.stem(torch.cat([image, condition], 1))
         for residual in self.residuals:
             x = x + residual(x)
         return x.float()
-
-
-def _heat_maps(K: Tensor, image: Tensor) -> Tensor:
-    """With the authors' 6 px at 128 and at 256; less where the image is smaller."""
-    height, width = image.shape[-2:]
-    return heat_maps(K, height, width, sigma=HEAT_MAP_SIGMA * min(1, height / 128))
 
 
 def _initialise(layer: nn.Module) -> None:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vdg.blocks import mirror_edges
 from vdg.metrics.ssim import ssim
 
 
@@ -24,25 +25,15 @@ def mask_l1(I_hat: Tensor, I_b: Tensor, M_b: Tensor, w: float = 1.0) -> Tensor:
     return ((I_hat - I_b).abs() * (1 + w * M_b)).mean()
 
 
-def mask_ssim(I_hat: Tensor, I_b: Tensor, M_b: Tensor, w: float = 1.0) -> Tensor:
+def mask_ssim_loss(I_hat: Tensor, I_b: Tensor, M_b: Tensor, w: float = 1.0) -> Tensor:
     """L_SSIM^mask = 1 - SSIM(I_hat (1 + w M_b), I_b (1 + w M_b)).
 
     The images are first mapped to [0, 1], so that the data range is 1 + w (2 at w = 1). They are
     reflect-padded by half a window (5 px) so that border pixels get an SSIM gradient.
     """
     weight = 1 + w * M_b
-    x, y = (_mirror_edges((image + 1) / 2 * weight, margin=5) for image in (I_hat, I_b))
+    x, y = (mirror_edges((image + 1) / 2 * weight, margin=5) for image in (I_hat, I_b))
     return 1 - ssim(x, y, data_range=1 + w).mean()
-
-
-def _mirror_edges(images: Tensor, margin: int) -> Tensor:
-    """Reflect padding with a deterministic gradient; F.pad's is not deterministic on CUDA."""
-    for axis in (-1, -2):
-        length = images.shape[axis]
-        first = images.narrow(axis, 1, margin).flip(axis)
-        last = images.narrow(axis, length - margin - 1, margin).flip(axis)
-        images = torch.cat([first, images, last], axis)
-    return images
 
 
 LIMBS = ((0, 1), (2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13))
@@ -96,7 +87,7 @@ def weighted_ssim(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
     return (luminance * (2 * covariance + C2) / (variances + C2)).mean(2)
 
 
-def part_ssim(I_hat: Tensor, I_b: Tensor, K_b: Tensor) -> Tensor:
+def part_ssim_loss(I_hat: Tensor, I_b: Tensor, K_b: Tensor) -> Tensor:
     """L_PSSIM = 1 - (foreground + background) / 2, of images mapped to [0, 1].
 
     foreground: the mean of `weighted_ssim` over the ten parts of the target pose, missing ones
@@ -130,9 +121,9 @@ class ImageLoss:
         if self.alpha == 0:
             return {"mask_l1": L_1, "image": L_1}
         if self.similarity == "part-ssim":
-            name, L_SSIM = "part_ssim_loss", part_ssim(I_hat, I_b, K_b)
+            name, L_SSIM = "part_ssim_loss", part_ssim_loss(I_hat, I_b, K_b)
         else:
-            name, L_SSIM = "mask_ssim_loss", mask_ssim(I_hat, I_b, M_b, self.w)
+            name, L_SSIM = "mask_ssim_loss", mask_ssim_loss(I_hat, I_b, M_b, self.w)
         L_img = self.alpha * L_SSIM + (1 - self.alpha) * L_1
         return {"mask_l1": L_1, name: L_SSIM, "image": L_img}
 
