@@ -93,7 +93,8 @@ def drawn_data(tmp_path_factory) -> Path:
 @pytest.fixture
 def stage1_config() -> dict:
     """configs/<dataset>/stage1-vdg.json of a training on `drawn_data`."""
-    own = {"width": 4, "max_width": 8, "depth": 2, "shared_encoders": False, "size": [32, 16]}
+    own = {"width": 4, "max_width": 8, "depth": 2, "size": [32, 16]}
+    own |= {"shared_encoders": False, "part_warp": False}
     common = {"steps": 20, "batch_size": 4, "learning_rate": 1e-4, "lr_decay_fraction": 0.5}
     return {
         "system": "vdg",

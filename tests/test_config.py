@@ -212,9 +212,9 @@ def test_validation_needs_identities(load):
 
 
 def test_variant_whose_network_is_not_trained(load):
-    text = message(load, "networks", ["vdg"])
+    text = message(load, "networks", ["vdg", "vdg-warp"])
     assert text.startswith("params.yaml: variant.shared.network = 'vdg-shared'")
-    assert "networks (['vdg'])" in text
+    assert "networks (['vdg', 'vdg-warp'])" in text
 
 
 def test_key_given_twice(tmp_path):
@@ -361,7 +361,9 @@ def test_the_settings_of_a_system_are_what_it_builds_from(load):
 
 
 SWEPT = ("alpha-25", "alpha-50", "alpha-75", "alpha-100")  # with an alpha of their own
-MASK_SSIM = ("full", "weighted", "warp", "part-ssim", "shared", "weight-0", "weight-2", "weight-8")
+MASK_SSIM = ("full", "weighted", "warp", "warp-both", "part-ssim", "shared")
+MASK_SSIM += ("weight-0", "weight-2", "weight-8")
+NETWORKS = ("vdg", "vdg-warp", "vdg-shared")
 VARIANTS = ("l1", "mask-l1", *MASK_SSIM, *SWEPT)
 DATASETS = ("synthetic", "market1501", "market1501-holdout", "deepfashion", "deepfashion-176")
 
@@ -371,7 +373,7 @@ def runs(*names, datasets=DATASETS):
 
 
 def stage1(*networks, **where):
-    return runs(*(f"stage1-{name}" for name in networks or ("vdg", "vdg-shared")), **where)
+    return runs(*(f"stage1-{name}" for name in networks or NETWORKS), **where)
 
 
 def stage2(*variants, **where):
@@ -379,7 +381,7 @@ def stage2(*variants, **where):
 
 
 def evaluation(*names, **where):
-    every = (*(f"stage1-{name}" for name in ("vdg", "vdg-shared")), *VARIANTS)
+    every = (*(f"stage1-{name}" for name in NETWORKS), *VARIANTS)
     return runs(*(f"evaluation-{name}" for name in names or every), **where)
 
 
@@ -499,8 +501,8 @@ def test_a_folder_that_does_not_fit(load, raw, key, value, words):
 
 @pytest.mark.parametrize("key", ["datasets", "networks", "variants"])
 def test_listing_less_leaves_the_rest_alone(load, raw, key):
-    if key == "networks":  # the second network goes with the variant that refines it
-        raw["variants"].remove("shared")
+    if key == "networks":  # the others go with the variants that refine them
+        raw["variants"] = [name for name in raw["variants"] if name not in ("shared", "warp-both")]
     before, after = resolve.resolve(load()), resolve.resolve(load(key, raw[key][:1]))
     assert after.keys() < before.keys()
     assert {name for name in after if before[name] != after[name]} == REPORT

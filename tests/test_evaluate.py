@@ -53,7 +53,8 @@ def references(data, tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     torch.manual_seed(0)
-    stage1 = {"width": 4, "depth": 2, "max_width": 8, "shared_encoders": False, "size": [32, 16]}
+    stage1 = {"width": 4, "depth": 2, "max_width": 8, "size": [32, 16]}
+    stage1 |= {"shared_encoders": False, "part_warp": False}
     network = systems.find("vdg").build_stage1(stage1)
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     systems.save(path, network, {"system": "vdg", "stage1": stage1, "stage2": None})

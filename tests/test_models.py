@@ -16,8 +16,9 @@ from vdg.warp import part_warp
 
 H, W = 32, 16
 SIZE = {"size": [H, W]}
-STAGE1 = {"width": 4, "depth": 2, "max_width": 8, "shared_encoders": False} | SIZE
-SHARED = STAGE1 | {"shared_encoders": True}
+STAGE1 = {"width": 4, "depth": 2, "max_width": 8} | SIZE
+STAGE1 |= {"shared_encoders": False, "part_warp": False}
+SHARED, WARPED = STAGE1 | {"shared_encoders": True}, STAGE1 | {"part_warp": True}
 STAGE2 = {"width": 4, "depth": 2, "max_width": 8, "part_warp": False} | SIZE
 ADVERSARY = {"discriminator_width": 4, "discriminator_levels": 2} | SIZE
 LOSS = {
@@ -71,7 +72,7 @@ def views(batch):
     return batch.I_a, batch.K_a, batch.K_b
 
 
-@both_encoders
+@pytest.mark.parametrize("shape", [STAGE1, SHARED, WARPED], ids=["separate", "shared", "warp"])
 @pytest.mark.parametrize("build", [stage1, whole])
 def test_predictions_are_images(build, shape, batch):
     for network in (build(shape), shaken(build(shape))):
@@ -116,6 +117,19 @@ def test_what_is_copied(uniform):
     assert torch.equal(VDG.copied(I_b, I_a, warp, none, whole_)[1], I_b[1])
     warp[:, 3] = 0.5  # its edges cover in part, and are premultiplied
     torch.testing.assert_close(VDG.copied(I_b, I_a, warp, none, whole_), warp[:, :3] + I_b / 2)
+
+
+def test_with_the_part_warp_the_target_view_shows_the_source(batch):
+    """Before the bottleneck: what the source looks like reaches the target encoder through W."""
+    network, seen = stage1(WARPED), []
+    network.target_encoder.register_forward_hook(lambda _, inputs, __: seen.extend(inputs))
+    network(*views(batch))
+    assert torch.equal(seen[0][:, -4:], part_warp(*views(batch)))
+
+
+def test_the_part_warp_needs_encoders_of_their_own():
+    with pytest.raises(InputError, match="shared_encoders = false"):
+        systems.check("vdg", SHARED | {"part_warp": True})
 
 
 def test_with_the_part_warp_stage_2_starts_with_shares_of_what_it_copies(batch):

@@ -21,7 +21,7 @@ SMALL = {"width": 4, "size": SIZE}
 VDG = SMALL | {"max_width": 8, "depth": 2}
 SYSTEMS = {
     "vdg": ("vdg", VDG, VDG),
-    "warp": ("vdg", VDG, VDG | {"part_warp": True}),
+    "warp": ("vdg", VDG | {"part_warp": True}, VDG | {"part_warp": True}),
     "pg2": ("pg2", SMALL, SMALL),
     "dpig": ("dpig", SMALL, None),
     "patn": ("patn", SMALL, None),

@@ -22,12 +22,13 @@ SETTINGS = {
         "max_width": 128,  # ... up to this
         "depth": 3,  # downsampling levels after the first
         "shared_encoders": False,  # one set of encoder weights for both views
+        "part_warp": False,  # beyond the paper: it also sees the source, moved part by part
     },
     "stage2": {
         "width": 16,
         "max_width": 64,
         "depth": 2,
-        "part_warp": False,  # beyond the paper: stage II copies from the source, moved part by part
+        "part_warp": False,  # beyond the paper: it sees that source, too, and copies from it
         "alpha": (0.85, 0.0, 1.0),  # share of L_SSIM^mask in L_img; the rest is L_1^mask
         "similarity": ("mask-ssim", "part-ssim"),  # L_SSIM^mask, or in its place L_PSSIM
         "mask_weight": 1.0,  # w: the mask enters L_img as (1 + w M_b)
@@ -52,26 +53,37 @@ class Stage1(nn.Module):
 
     shared_encoders: one set of encoder weights for both views, the second reading of VDG_w. The
     target view then enters with a black image, so that both have the same channels.
+
+    part_warp: beyond the paper, the target view is (P_b + W), W the part warp of the source with
+    its coverage.
     """
 
-    def __init__(self, width: int, depth: int, max_width: int, shared_encoders: bool = False):
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        max_width: int,
+        shared_encoders: bool = False,
+        part_warp: bool = False,
+    ):
         super().__init__()
         widths = level_widths(width, depth, max_width)
-        self.shared_encoders = shared_encoders
+        self.shared_encoders, self.part_warp = shared_encoders, part_warp
         self.source_encoder = Encoder(3 + P, widths)
         if not shared_encoders:
-            self.target_encoder = Encoder(P, widths)
+            self.target_encoder = Encoder(P + 4 * part_warp, widths)
         self.fusion = nn.Conv2d(2 * widths[-1], widths[-1], 3, padding=1)
         self.bottleneck = nn.Sequential(Residual(widths[-1]), Residual(widths[-1]))
         self.decoder = Decoder(widths, [2 * w for w in widths[:-1]], 3)
 
     def forward(self, I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
         P_a, P_b = (heat_maps(K, *I_a.shape[2:]) for K in (K_a, K_b))
+        W = part_warp(I_a, K_a, K_b) if self.part_warp else I_a[:, :0]  # without channels
         source = self.source_encoder(torch.cat([I_a, P_a], 1))
         if self.shared_encoders:
             target = self.source_encoder(torch.cat([torch.zeros_like(I_a), P_b], 1))
         else:
-            target = self.target_encoder(P_b)
+            target = self.target_encoder(torch.cat([P_b, W], 1))
         both = [torch.cat(views, 1) for views in zip(source, target, strict=True)]
         x = self.bottleneck(self.fusion(both[-1]))
         return torch.tanh(self.decoder(x, both[:-1]).float())
@@ -111,14 +123,14 @@ class Stage2(nn.Module):
 
     def forward(self, coarse: Tensor, I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
         P_b = heat_maps(K_b, *I_a.shape[2:])
-        W = [part_warp(I_a, K_a, K_b)] if self.part_warp else []
-        features = self.encoder(torch.cat([coarse, I_a, P_b, *W], 1))
+        W = part_warp(I_a, K_a, K_b) if self.part_warp else I_a[:, :0]  # without channels
+        features = self.encoder(torch.cat([coarse, I_a, P_b, W], 1))
         decoded = self.decoder(self.bottleneck(features[-1]), features[:-1])
-        seen = [I_a, *W] if self.part_warp else []
+        seen = [I_a, W] if self.part_warp else []
         out = self.head(torch.cat([decoded, coarse, *seen], 1)).float()
         I_b = coarse + out[:, :3]
         if self.part_warp:
-            I_b = copied(I_b, I_a, *W, *out[:, 3:].sigmoid().split(1, 1))
+            I_b = copied(I_b, I_a, W, *out[:, 3:].sigmoid().split(1, 1))
         return I_b if self.training else I_b.clamp(-1, 1)
 
 
@@ -163,9 +175,12 @@ class Discriminator(nn.Module):
 
 
 def build_stage1(settings: dict) -> nn.Module:
-    """settings: of stage I. Raises InputError for a size that its depth does not divide."""
+    """settings: of stage I. Raises InputError for a size that its depth does not divide, and for a
+    part warp with shared encoders."""
     _require_divisible(settings)
-    keys = ("width", "depth", "max_width", "shared_encoders")
+    if settings["part_warp"] and settings["shared_encoders"]:
+        raise InputError("part_warp needs encoders of their own: set shared_encoders = false")
+    keys = ("width", "depth", "max_width", "shared_encoders", "part_warp")
     return Stage1(**{key: settings[key] for key in keys})
 
 
