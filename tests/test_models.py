@@ -121,10 +121,23 @@ def test_what_is_copied(uniform):
 
 def test_with_the_part_warp_the_target_view_shows_the_source(batch):
     """Before the bottleneck: what the source looks like reaches the target encoder through W."""
-    network, seen = stage1(WARPED), []
+    network, seen = stage1(WARPED).eval(), []
     network.target_encoder.register_forward_hook(lambda _, inputs, __: seen.extend(inputs))
     network(*views(batch))
     assert torch.equal(seen[0][:, -4:], part_warp(*views(batch)))
+
+
+def test_the_part_warp_is_left_out_of_some_training_pairs(batch):
+    network, seen = stage1(WARPED), []
+    network.target_encoder.register_forward_hook(lambda _, inputs, __: seen.extend(inputs))
+    many = [view[:1].expand(200, *view.shape[1:]) for view in views(batch)]
+    torch.manual_seed(0)
+    with torch.no_grad():
+        network(*many)
+    W = part_warp(*many)[:1]
+    empty = (seen[0][:, -4:] == 0).flatten(1).all(1)
+    assert 5 < empty.sum() < 40  # of 200
+    assert torch.equal(seen[0][~empty, -4:], W.expand(200 - empty.sum(), -1, -1, -1))
 
 
 def test_the_part_warp_needs_encoders_of_their_own():

@@ -177,10 +177,22 @@ def test_a_limb_without_joints_in_the_source_comes_from_the_other_side(standing,
     assert (neither[0, :, y + 3 :] == 0).all()
 
 
-@pytest.mark.parametrize("joint", [R_SHOULDER, L_SHOULDER, R_HIP, L_HIP])
-def test_nothing_without_a_torso(standing, ramps, joint):
-    assert (part_warp(ramps, without(standing, joint), standing) == 0).all()
-    assert (part_warp(ramps, standing, without(standing, joint)) == 0).all()
+@pytest.mark.parametrize("far", [(R_SHOULDER, R_HIP), (L_SHOULDER,), (L_HIP,)])
+def test_a_hidden_shoulder_or_hip_is_where_the_other_one_is(standing, ramps, far):
+    limbs = [R_ELBOW, R_WRIST, L_ELBOW, L_WRIST, R_KNEE, R_ANKLE, L_KNEE, L_ANKLE]
+    side = without(standing, *limbs)
+    side[..., 1] = side[..., 1].where(side[..., 1] < 0, MIDDLE[1])
+    hidden = without(side, *far)
+    whole = part_warp(ramps, side, side)
+    assert whole[0, 3, 56].max() > 0.99
+    for pair in ((side, hidden), (hidden, side), (hidden, hidden)):
+        torch.testing.assert_close(part_warp(ramps, *pair), whole)
+
+
+@pytest.mark.parametrize("joints", [(R_SHOULDER, L_SHOULDER), (R_HIP, L_HIP)])
+def test_nothing_without_a_torso(standing, ramps, joints):
+    assert (part_warp(ramps, without(standing, *joints), standing) == 0).all()
+    assert (part_warp(ramps, standing, without(standing, *joints)) == 0).all()
 
 
 def test_nothing_for_a_collapsed_torso(standing, ramps):

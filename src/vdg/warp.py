@@ -18,6 +18,7 @@ from torch import Tensor
 from vdg.pose import JOINTS, MIRRORED, TORSO
 
 R_SHOULDER, L_SHOULDER, R_HIP, L_HIP = TORSO
+OTHER_SIDE = [MIRRORED[joint] for joint in TORSO]
 NOSE, *_ = FACE = (0, 14, 15)  # nose and eyes: what the back of a head does not show
 HEAD = (*FACE, 16, 17)
 HIPS, SHOULDERS, CROWN = range(len(JOINTS), len(JOINTS) + 3)
@@ -82,7 +83,8 @@ def part_warp(I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
     A limb is left out without its joints in the target. Where the source lacks them, it comes from
     the source's other side, mirrored. Between front and back views all parts are mirrored, and of
     the head only the hair is moved. What would come from outside the source image is not covered.
-    Without a shoulder or a hip in either pose nothing is covered.
+    A shoulder or hip that is missing, as in side views, is taken to be where the other one is;
+    where both shoulders or both hips are missing in one of the poses, nothing is covered.
     """
     height, width = I_a.shape[-2:]
     a, b = _skeleton(K_a, height), _skeleton(K_b, height)
@@ -111,11 +113,13 @@ class _Skeleton(NamedTuple):
 def _skeleton(keypoints, height):
     found = (keypoints >= 0).all(-1)
     joints = keypoints.float().flip(-1)
+    joints[:, TORSO] = joints[:, TORSO].where(found[:, TORSO, None], joints[:, OTHER_SIDE])
     hips = (joints[:, R_HIP] + joints[:, L_HIP]) / 2
     shoulders = (joints[:, R_SHOULDER] + joints[:, L_SHOULDER]) / 2
     up = shoulders - hips
     length = up.norm(dim=-1)
-    whole = found[:, TORSO].all(1) & (length >= SHORTEST * height)
+    known = (found[:, TORSO] | found[:, OTHER_SIDE]).all(1)
+    whole = known & (length >= SHORTEST * height)
     head = shoulders + _crown(joints[:, HEAD] - shoulders[:, None], found[:, HEAD], up)
     points = torch.cat([joints, torch.stack([hips, shoulders, head], 1)], 1)
     found = F.pad(found, (0, 3), value=True) & whole[:, None]

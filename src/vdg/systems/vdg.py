@@ -42,6 +42,8 @@ SETTINGS = {
 P = len(JOINTS)
 COPY_AT_START = -2.0
 """Logit of the source's share in I_b before training, .12; that of the part warp's is 0."""
+LEFT_OUT = 0.1
+"""Share of the training pairs whose part warp is left out of stage I."""
 
 
 class Stage1(nn.Module):
@@ -55,7 +57,8 @@ class Stage1(nn.Module):
     target view then enters with a black image, so that both have the same channels.
 
     part_warp: beyond the paper, the target view is (P_b + W), W the part warp of the source with
-    its coverage.
+    its coverage. In training W is left out (0) at random, because it is for poses without shoulders
+    or hips: a generator that had always seen W would lose the person there.
     """
 
     def __init__(
@@ -79,6 +82,9 @@ class Stage1(nn.Module):
     def forward(self, I_a: Tensor, K_a: Tensor, K_b: Tensor) -> Tensor:
         P_a, P_b = (heat_maps(K, *I_a.shape[2:]) for K in (K_a, K_b))
         W = part_warp(I_a, K_a, K_b) if self.part_warp else I_a[:, :0]  # without channels
+        if self.part_warp and self.training:
+            # drawn on the CPU, whose generator's state is in the checkpoints of all processes
+            W = W * (torch.rand(len(W), 1, 1, 1) >= LEFT_OUT).to(W.device)
         source = self.source_encoder(torch.cat([I_a, P_a], 1))
         if self.shared_encoders:
             target = self.source_encoder(torch.cat([torch.zeros_like(I_a), P_b], 1))
