@@ -69,8 +69,8 @@ pretrained: estimator  ## train on Market-1501's hold-out (docs/data.md), to pre
 	dvc exp run -S 'datasets=[market1501-holdout]' -S 'networks=[vdg,vdg-warp]' \
 	  -S 'variants=[full,part-ssim,warp,warp-both]' -S precision=bf16
 	python -m stages.ablation_table --keep reports/market1501-holdout.md --note "$$(cat docs/notes/market1501-holdout.md)"
-	python -m stages.export_model --dataset market1501-holdout --variant warp \
-	  --output pretrained/market1501-holdout-warp.safetensors
+	python -m stages.export_model --dataset market1501-holdout --variant warp-both \
+	  --output pretrained/market1501-holdout-warp-both.safetensors
 
 estimator: setup  ## fetch MoveNet, which estimates key points (npm, 145 MB)
 	python -m stages.estimator

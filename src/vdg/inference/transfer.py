@@ -18,7 +18,7 @@ from vdg.errors import InputError
 from vdg.pose import has_torso
 from vdg.runtime import select_device
 
-PRETRAINED = Path("pretrained/market1501-holdout-warp.safetensors")
+PRETRAINED = Path("pretrained/market1501-holdout-warp-both.safetensors")
 CONFIDENCE = 0.1  # minimum confidence of a joint; OpenPose draws no joint below it
 
 
