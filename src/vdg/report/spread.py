@@ -4,9 +4,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from vdg import config
 from vdg.errors import InputError
 from vdg.report.comparisons import Comparison
 from vdg.report.inputs import Training, read_table
@@ -33,9 +35,20 @@ class Spread:
 
 
 def fingerprint(training: Training) -> str:
-    """12 hexadecimal digits that tell one system and its settings from others."""
-    content = [training.system, training.stage1, training.stage2]
+    """12 hexadecimal digits that tell one system and its settings from others.
+
+    Settings that have their default are left out, so that a system may gain one.
+    """
+    stages = {"stage1": training.stage1, "stage2": training.stage2 or {}}
+    changed = [_changed(training.system, stage, found) for stage, found in stages.items() if found]
+    content = [training.system, *changed]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _changed(system: str, stage: str, settings: dict[str, Any]) -> dict[str, Any]:
+    fields = config.settings_model(system, stage).model_fields
+    defaults = {key: field.default for key, field in fields.items()}
+    return {k: v for k, v in settings.items() if k not in defaults or v != defaults[k]}
 
 
 @dataclass
