@@ -67,7 +67,7 @@ compared: setup  ## PG², Def-GAN, DPIG and PATN at the compute of full, to repo
 
 pretrained: estimator  ## train on Market-1501's hold-out (docs/data.md), to pretrained/ and reports/
 	dvc exp run -S 'datasets=[market1501-holdout]' -S 'networks=[vdg,vdg-warp]' \
-	  -S 'variants=[full,part-ssim,warp,warp-both]' -S precision=bf16
+	  -S 'variants=[full,part-ssim,warp,warp-both,warp-projected]' -S precision=bf16
 	python -m stages.ablation_table --keep reports/market1501-holdout.md --note "$$(cat docs/notes/market1501-holdout.md)"
 	python -m stages.export_model --dataset market1501-holdout --variant warp-both \
 	  --output pretrained/market1501-holdout-warp-both.safetensors

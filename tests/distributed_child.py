@@ -17,7 +17,7 @@ from vdg.training import distributed
 from vdg.training import objectives as vdg_tasks
 
 SHAPE = {"width": 4, "max_width": 8, "depth": 2, "shared_encoders": False}
-SHAPE |= {"discriminator_width": 4, "discriminator_levels": 2}
+SHAPE |= {"discriminator_width": 4, "discriminator_levels": 2, "feature_weight": 0.0}
 SHAPE |= {
     "part_warp": False,
     "alpha": 0.85,

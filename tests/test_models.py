@@ -20,7 +20,7 @@ STAGE1 = {"width": 4, "depth": 2, "max_width": 8} | SIZE
 STAGE1 |= {"shared_encoders": False, "part_warp": False}
 SHARED, WARPED = STAGE1 | {"shared_encoders": True}, STAGE1 | {"part_warp": True}
 STAGE2 = {"width": 4, "depth": 2, "max_width": 8, "part_warp": False} | SIZE
-ADVERSARY = {"discriminator_width": 4, "discriminator_levels": 2} | SIZE
+ADVERSARY = {"discriminator_width": 4, "discriminator_levels": 2, "feature_weight": 0.0} | SIZE
 LOSS = {
     "alpha": 0.85,
     "similarity": "mask-ssim",
@@ -97,7 +97,7 @@ def test_a_size_that_fits_runs_and_another_is_refused(depth, levels, batch):
     network = VDG.build_generator(VDG.build_stage1(STAGE1 | small), stage2)
     image = network(*views(batch))
     assert image.shape == (2, 3, H, W)
-    assert VDG.build_discriminator(stage2)(batch.I_a, batch.K_b, image).numel()
+    assert VDG.build_discriminator(stage2)(batch.I_a, batch.K_b, image)[0].numel()
 
 
 def test_pictures_of_a_batch_do_not_mix(batch):
@@ -192,12 +192,12 @@ def test_shared_encoders_are_smaller():
 def test_discriminator(batch):
     torch.manual_seed(0)
     D = VDG.build_discriminator(ADVERSARY).eval()  # or each call goes on normalising
-    logits = D(batch.I_a, batch.K_b, batch.I_b)
+    (logits,) = D(batch.I_a, batch.K_b, batch.I_b)
     assert logits.shape[:2] == (2, 1)
     assert logits.shape[2] > 1  # patches, not one judgement
     assert logits.isfinite().all()
-    assert not torch.allclose(logits, D(batch.I_a, batch.K_b, batch.I_b.flip(-1)))
-    assert not torch.allclose(logits, D(batch.I_a.flip(-1), batch.K_b, batch.I_b))
+    assert not torch.allclose(logits, D(batch.I_a, batch.K_b, batch.I_b.flip(-1))[0])
+    assert not torch.allclose(logits, D(batch.I_a.flip(-1), batch.K_b, batch.I_b)[0])
 
 
 def test_bfloat16_gives_float32_images_and_logits(batch):
@@ -205,7 +205,7 @@ def test_bfloat16_gives_float32_images_and_logits(batch):
     D = VDG.build_discriminator(ADVERSARY)
     with torch.autocast("cpu", torch.bfloat16):
         image = whole()(*views(batch))
-        logits = D(batch.I_a, batch.K_b, image)
+        (logits,) = D(batch.I_a, batch.K_b, image)
     assert image.dtype == logits.dtype == torch.float32
 
 

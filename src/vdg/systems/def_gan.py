@@ -22,7 +22,7 @@ from vdg.errors import InputError
 from vdg.pose import JOINTS, TORSO, capped_heat_maps
 from vdg.training.features import load_features, nearest_neighbour_loss
 from vdg.training.losses import adversarial_loss, l1
-from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, step
+from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, frozen, step
 
 SETTINGS = {
     "stage1": {
@@ -427,10 +427,9 @@ class Adversarial:
         L_D = F.softplus(-real).mean() + F.softplus(fake).mean()  # the sum, not half of it
         step(self.optimizers["discriminator"], L_D)
 
-        D = self.modules["discriminator"]  # itself: no gradient of it is needed
-        D.requires_grad_(False)
-        losses = {"adversarial": adversarial_loss(D(*given, I_hat))} | self._image(I_hat, batch.I_b)
-        D.requires_grad_(True)
+        with frozen(self.modules["discriminator"]) as D:
+            L_adv = adversarial_loss(D(*given, I_hat))
+        losses = {"adversarial": L_adv} | self._image(I_hat, batch.I_b)
         step(self.optimizers["generator"], losses["adversarial"] + losses["image"])
         return {name: loss.detach() for name, loss in (losses | {"discriminator": L_D}).items()}
 

@@ -28,7 +28,7 @@ from vdg.systems.pg2 import (
     xavier,
 )
 from vdg.training.losses import adversarial_loss, discriminator_loss, l1
-from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, step
+from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, frozen, step
 
 SETTINGS = {
     "stage1": {
@@ -249,11 +249,9 @@ class Reconstruction:
         I_hat = self.generator(I_a, K_a, K_a)
         L_1 = l1(I_hat, I_a)
 
-        D = self.modules["discriminator"]  # unwrapped: its parameters need no gradient here
-        D.requires_grad_(False)
         beside = [I_a] if self.one_batch else []
-        L_adv = adversarial_loss(self._logits(D, *beside, I_hat)[-1])
-        D.requires_grad_(True)
+        with frozen(self.modules["discriminator"]) as D:
+            L_adv = adversarial_loss(self._logits(D, *beside, I_hat)[-1])
         step(self.optimizers["generator"], L_adv + self.l1_weight * L_1)
 
         L_D = discriminator_loss(*self._logits(self.discriminator, I_a, I_hat.detach()))

@@ -19,7 +19,7 @@ from vdg.errors import InputError
 from vdg.pose import JOINTS, capped_heat_maps
 from vdg.training.features import load_features, perceptual_loss
 from vdg.training.losses import l1
-from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, step
+from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, frozen, step
 
 SETTINGS = {
     "stage1": {
@@ -270,9 +270,8 @@ class Adversarial:
         """What both discriminators, frozen, say of the generated images."""
         scores = []
         for name, condition in conditions.items():
-            D = self.modules[name].requires_grad_(False)
-            scores.append(self.score(D(I_hat, condition), True))
-            D.requires_grad_(True)
+            with frozen(self.modules[name]) as D:
+                scores.append(self.score(D(I_hat, condition), True))
         return torch.stack(scores).mean()
 
     def _image(self, I_hat: Tensor, I_b: Tensor) -> dict[str, Tensor]:

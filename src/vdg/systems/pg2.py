@@ -18,7 +18,7 @@ from vdg.data.batches import Batch
 from vdg.errors import InputError
 from vdg.pose import JOINTS, disc_maps, limb_mask
 from vdg.training.losses import adversarial_loss, discriminator_loss, l1, mask_l1
-from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, step
+from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, frozen, step
 
 SETTINGS = {
     "stage1": {
@@ -338,10 +338,8 @@ class Refinement:
         I_hat = self.refine(coarse, batch.I_a)
         L_img = mask_l1(I_hat, batch.I_b, person_mask(batch.K_b, batch.I_b))
 
-        D = self.modules["discriminator"]  # unwrapped: its parameters need no gradient here
-        D.requires_grad_(False)
-        L_adv = adversarial_loss(self._logits(D, batch, coarse, I_hat)[2])
-        D.requires_grad_(True)
+        with frozen(self.modules["discriminator"]) as D:
+            L_adv = adversarial_loss(self._logits(D, batch, coarse, I_hat)[2])
         step(self.optimizers["generator"], L_adv + self.l1_weight * L_img)
 
         real, *fakes = self._logits(self.discriminator, batch, coarse, I_hat.detach())

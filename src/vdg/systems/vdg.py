@@ -14,6 +14,7 @@ from vdg.errors import InputError
 from vdg.pose import JOINTS, heat_maps
 from vdg.training.losses import ImageLoss
 from vdg.training.objectives import Reconstruction, Refinement
+from vdg.training.projected import ProjectedDiscriminator
 from vdg.warp import part_warp
 
 SETTINGS = {
@@ -36,6 +37,7 @@ SETTINGS = {
         "discriminator_width": 16,
         "discriminator_levels": (3, 1, 6),  # downsampling levels
         "discriminator_learning_rate": (5e-4, 0.0, 1.0),
+        "feature_weight": 0.0,  # beyond the paper: of a second discriminator, on frozen features
         "ema_decay": (0.99, 0.0, 0.9999999),  # of the moving average of weights that is kept
     },
 }
@@ -170,14 +172,29 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Conditional PatchGAN on (I_a, P_b, image): patch logits of "real". Called with K_b."""
+    """Conditional PatchGAN on (I_a, P_b, image): patch logits of "real". Called with K_b.
 
-    def __init__(self, width: int, levels: int):
+    Returns a list of logits, each (B, 1, h, w).
+
+    feature_weight: beyond the paper, of a second discriminator's loss, a projected GAN's on the
+    image alone. Its logits follow those of the patches.
+    weights: of the losses of the logits.
+    """
+
+    def __init__(self, width: int, levels: int, feature_weight: float = 0.0):
         super().__init__()
         self.patches = PatchDiscriminator(3 + P + 3, width, levels)
+        self.weights = [1.0]
+        self.projected = ProjectedDiscriminator(width) if feature_weight else None
+        if self.projected is not None:
+            count = len(self.projected.heads)
+            self.weights += [feature_weight / count] * count
 
-    def forward(self, I_a: Tensor, K_b: Tensor, image: Tensor) -> Tensor:
-        return self.patches(I_a, heat_maps(K_b, *I_a.shape[2:]), image).float()
+    def forward(self, I_a: Tensor, K_b: Tensor, image: Tensor) -> list[Tensor]:
+        logits = [self.patches(I_a, heat_maps(K_b, *I_a.shape[2:]), image)]
+        if self.projected is not None:
+            logits += self.projected(image)
+        return [x.float() for x in logits]
 
 
 def build_stage1(settings: dict) -> nn.Module:
@@ -205,7 +222,7 @@ def build_discriminator(settings: dict) -> nn.Module:
             f"discriminator_levels = {levels} needs images of at least {2**levels} pixels, not "
             "{} x {}".format(*settings["size"])
         )
-    return Discriminator(settings["discriminator_width"], levels)
+    return Discriminator(settings["discriminator_width"], levels, settings["feature_weight"])
 
 
 stage1_task = Reconstruction

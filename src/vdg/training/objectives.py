@@ -1,6 +1,7 @@
 """Training tasks: their interface, and the tasks of VDG's two stages."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -62,6 +63,8 @@ class Reconstruction:
 class Refinement:
     """Stage II: L_adv + lambda L_img; one step of the discriminator per step of the generator.
 
+    The discriminator returns a list of logits; its `weights` are those of their losses.
+
     The result is an exponential moving average of the generator's weights: EMA reduces GAN
     oscillation (Yazici et al., ICLR 2019).
 
@@ -97,13 +100,13 @@ class Refinement:
         # real and generated images in one pass, to halve the number of calls
         given = [torch.cat([x, x]) for x in (batch.I_a, batch.K_b)]
         logits = self.discriminator(*given, torch.cat([batch.I_b, I_hat.detach()]))
-        L_D = discriminator_loss(*logits.chunk(2))
+        weights = self.modules["discriminator"].weights
+        L_D = _weighted(weights, [discriminator_loss(*both.chunk(2)) for both in logits])
         step(self.optimizers["discriminator"], L_D)
 
-        D = self.modules["discriminator"]  # unwrapped, because its parameters need no gradient
-        D.requires_grad_(False)
-        L_adv = adversarial_loss(D(batch.I_a, batch.K_b, I_hat))
-        D.requires_grad_(True)
+        with frozen(self.modules["discriminator"]) as D:
+            logits = D(batch.I_a, batch.K_b, I_hat)
+            L_adv = _weighted(weights, [adversarial_loss(fake) for fake in logits])
         with torch.autocast(I_hat.device.type, enabled=False):
             terms = self.image_loss(I_hat, batch.I_b, batch.M_b, batch.K_b)
         step(self.optimizers["generator"], L_adv + self.lambda_ * terms["image"])
@@ -111,6 +114,24 @@ class Refinement:
 
         losses = {"discriminator": L_D, "adversarial": L_adv} | terms
         return {name: loss.detach() for name, loss in losses.items()}
+
+
+@contextlib.contextmanager
+def frozen(module: nn.Module) -> Iterator[nn.Module]:
+    """The module, whose parameters collect no gradient inside.
+
+    It is one of `modules`, not what `wrap` made of it, because it waits for no gradient.
+    """
+    trainable = [p for p in module.parameters() if p.requires_grad]
+    for parameter in trainable:
+        parameter.requires_grad_(False)
+    yield module
+    for parameter in trainable:
+        parameter.requires_grad_(True)
+
+
+def _weighted(weights: list[float], losses: list[Tensor]) -> Tensor:
+    return torch.stack([w * loss for w, loss in zip(weights, losses, strict=True)]).sum()
 
 
 def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
