@@ -86,6 +86,7 @@ class Scored:
         table = pd.DataFrame({"ssim": ssim, "mask_ssim": ssim + 0.1})
         table.insert(0, "pose_distance", np.linspace(0, 0.398, len(ssim)))
         table.insert(0, "views", np.resize(["front → back", "side → side"], len(ssim)))
+        table.insert(0, "identity", np.arange(len(ssim)))
         table.insert(0, "to", [f"{i}-b.png" for i in range(len(ssim))])
         table.insert(0, "from", [f"{i}-a.png" for i in range(len(ssim))])
         table.to_csv(path.with_name(f"{path.name}.csv"), index=False)

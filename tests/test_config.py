@@ -360,6 +360,20 @@ def test_the_settings_of_a_system_are_what_it_builds_from(load):
         assert used == settings.keys() - common
 
 
+@pytest.mark.parametrize(
+    ("variant", "words"),
+    [
+        ({"alpha": 0, "mask_weight": 0}, "L1, no mask"),
+        ({"mask_weight": 4}, "0.85 SSIM + 0.15 L1, mask (1 + 4 M_b)"),
+        ({"mask_weight": 1, "lambda": 60}, "0.85 SSIM + 0.15 L1, mask (1 + M_b), lambda = 60"),
+        ({"mask_weight": 1, "about": "as it likes"}, "as it likes"),
+    ],
+)
+def test_a_variant_is_described_by_its_settings(load, variant, words):
+    params = load("variant.full", {"network": "vdg"} | variant)
+    assert next(row for row in resolve.rows(params) if row["name"] == "full")["about"] == words
+
+
 SWEPT = ("alpha-25", "alpha-50", "alpha-75", "alpha-100")  # with an alpha of their own
 MASK_SSIM = ("full", "weighted", "warp", "warp-both", "warp-projected", "part-ssim", "shared")
 MASK_SSIM += ("weight-0", "weight-2", "weight-8")

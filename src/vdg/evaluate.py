@@ -277,10 +277,12 @@ def _write(
 ) -> pd.DataFrame:
     metrics, table = scorer(images)
     names, joints = np.array(pairs.data.names), pairs.data.keypoints.cpu().numpy()
+    identities = np.array(pairs.data.identities)
     seen = views(joints)[pairs.positions]
     moved = pose_distance(*joints[pairs.positions.T.numpy()]) / pairs.data.height
     table.insert(0, "pose_distance", moved)
     table.insert(0, "views", [f"{source} → {target}" for source, target in seen])
+    table.insert(0, "identity", identities[pairs.positions[:, 1]])
     table.insert(0, "to", names[pairs.positions[:, 1]])
     table.insert(0, "from", names[pairs.positions[:, 0]])
     scores = {"metrics": metrics, "pairs": len(table), "classifier": scorer.classifier.name}

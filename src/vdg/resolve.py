@@ -9,7 +9,7 @@ import tokenize
 from pathlib import Path
 from typing import Any
 
-from vdg.config import Params
+from vdg.config import Params, Variant
 from vdg.data import estimators
 from vdg.files import sha256
 
@@ -131,7 +131,7 @@ def rows(params: Params) -> list[dict]:
     for key in params.variants:
         variant = params.variant[key]
         network = params.network[variant.network]
-        about = variant.about or _describe(params.stage2(key, params.datasets[0]))
+        about = variant.about or _describe(variant, params.stage2(key, params.datasets[0]))
         found.append(_row(key, key, network, variant.paper, about))
     return found
 
@@ -147,15 +147,16 @@ def _row(name: str, run: str, network, paper: str | None, about: str) -> dict:
     }
 
 
-def _describe(settings: dict) -> str:
-    """What L_img is, from its numbers."""
+def _describe(variant: Variant, settings: dict) -> str:
+    """What L_img is, from its numbers, and what else the variant changes."""
     alpha, w = settings.get("alpha"), settings.get("mask_weight")
-    if alpha is None or w is None:
-        return "refinement"
-    weight = {0: "no mask", 1: "mask (1 + M_b)"}.get(w, f"mask (1 + {w:g} M_b)")
-    if alpha == 0:
-        return f"L1, {weight}"
-    return f"{alpha:g} SSIM + {1 - alpha:g} L1, {weight}"
+    text = "refinement"
+    if alpha is not None and w is not None:
+        weight = {0: "no mask", 1: "mask (1 + M_b)"}.get(w, f"mask (1 + {w:g} M_b)")
+        terms = f"{alpha:g} SSIM + {1 - alpha:g} L1" if alpha else "L1"
+        text = f"{terms}, {weight}"
+    others = {k: v for k, v in variant.settings.items() if k not in ("alpha", "mask_weight")}
+    return ", ".join([text, *(f"{key} = {value}" for key, value in others.items())])
 
 
 # --- code -----------------------------------------------------------------------------------------

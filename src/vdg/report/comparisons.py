@@ -1,4 +1,5 @@
-"""Which differences between rows are larger than chance: of the test pairs, and of the seeds."""
+"""Which differences between rows are larger than chance: of the people in the test pairs, and of
+the seeds."""
 
 import itertools
 from dataclasses import dataclass
@@ -17,19 +18,19 @@ SWEEP = 6  # more rows than this are compared with one of them, not with each ot
 class Difference:
     """A metric of one row less that of another, with 95 % intervals.
 
-    pairs: over the test pairs, seeds pooled. spread, seeds: standard deviation and interval over
+    people: over the identities, seeds pooled. spread, seeds: standard deviation and interval over
     the seeds; None for a single seed.
     """
 
     mean: float
-    pairs: tuple[float, float]
+    people: tuple[float, float]
     spread: float | None = None
     seeds: tuple[float, float] | None = None
 
     @property
     def survives(self) -> bool:
-        """Both intervals exclude zero; with a single seed, that of the pairs does."""
-        intervals = [interval for interval in (self.pairs, self.seeds) if interval]
+        """Both intervals exclude zero; with a single seed, that of the people does."""
+        intervals = [interval for interval in (self.people, self.seeds) if interval]
         return all(low > 0 or high < 0 for low, high in intervals)
 
 
@@ -50,7 +51,7 @@ class Comparison:
 
 def difference(one: Row, other: Row, metric: str) -> Difference:
     values = other.per_pair(metric) - one.per_pair(metric)  # (S, N)
-    found = Difference(float(values.mean()), paired_interval(values))
+    found = Difference(float(values.mean()), paired_interval(values, one.column("identity")))
     if len(values) > 1:
         means = values.mean(1)
         found.spread, found.seeds = float(means.std(ddof=1)), seed_interval(means)
@@ -88,9 +89,9 @@ def with_compared(report: DatasetReport) -> list[Comparison]:
 class Ranking:
     """The published ranking in SSIM, and that of the rows here that stand beside it.
 
-    published, here: rows, the best first. pairs: two rows whose published values differ; alike: of
-    these, how many are in the published order here; of the others `reversed`; `confirmed` and
-    `refuted` are those of each beyond chance.
+    published, here: rows, the best first. pairs: how many two rows have published values that
+    differ; alike: how many of these are in the published order here, `confirmed` of them beyond
+    chance; the others are `reversed`, `refuted` of them beyond chance.
     """
 
     published: list[Row]

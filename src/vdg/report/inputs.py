@@ -15,11 +15,11 @@ from pydantic import (
     model_validator,
 )
 
+from vdg.config import REFERENCES
 from vdg.errors import InputError
 from vdg.files import read_json
 from vdg.report import published as paper
 
-REFERENCES = ("real", "copy-source", "mean-image")
 REMEDY = "delete it and run dvc repro"
 
 

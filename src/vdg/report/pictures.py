@@ -266,22 +266,30 @@ def scatter(report: DatasetReport, x: str, y: str) -> plt.Figure:
         axis.set_ylabel(heading(y, report), fontsize=9)
         axis.margins(0.15)
         _plain(axis)
-    for row in report.trained if len(report.trained) <= NAMED else ():
-        place = tuple(map(row.mean, keys))
-        axes[1].annotate(
-            row.name, place, (0, 6), textcoords="offset points", ha="center", fontsize=8
-        )
     axes[0].set_title("all rows", fontsize=9)
     axes[1].set_title("trained rows, enlarged", fontsize=9)
     handles, labels = axes[0].get_legend_handles_labels()
     axes[1].legend(handles, labels, fontsize=7, loc="center left", bbox_to_anchor=(1.02, 0.5))
     figure.tight_layout()
+    if len(report.trained) <= NAMED:
+        _label(axes[1], {row.name: tuple(map(row.mean, keys)) for row in report.trained})
     return figure
 
 
+def _label(axis: plt.Axes, places: dict[str, tuple[float, float]]) -> None:
+    """Write a name above each point, or below it where another point is close above."""
+    pixels = axis.transData.transform(list(places.values()))
+    for (name, place), (x, y) in zip(places.items(), pixels, strict=True):
+        crowded = any(abs(x - a) < 50 and 0 < b - y < 25 for a, b in pixels)
+        offset, side = (-6, "top") if crowded else (6, "bottom")
+        axis.annotate(
+            name, place, (0, offset), textcoords="offset points", ha="center", va=side, fontsize=8
+        )
+
+
 def differences(report: DatasetReport, comparisons: list[Comparison]) -> plt.Figure:
-    """Differences of SSIM and mask-SSIM with their intervals: thick over the pairs, thin over the
-    seeds. What survives is black."""
+    """Differences of SSIM and mask-SSIM with their intervals: thick over the identities, thin
+    over the seeds. What survives is black."""
     metrics = ("ssim", "mask_ssim")
     size = (11, 0.3 * len(comparisons) + 1)
     figure, axes = plt.subplots(1, len(metrics), figsize=size, sharey=True)
@@ -290,7 +298,7 @@ def differences(report: DatasetReport, comparisons: list[Comparison]) -> plt.Fig
             found = comparison.differences[metric]
             colour = "black" if found.survives else "darkgrey"
             axis.plot(found.mean, -i, "o", color=colour, markersize=4)
-            axis.plot(found.pairs, [-i, -i], color=colour, linewidth=3)
+            axis.plot(found.people, [-i, -i], color=colour, linewidth=3)
             if found.seeds:
                 axis.plot(found.seeds, [-i, -i], color=colour, linewidth=1)
         axis.axvline(0, color="red", linewidth=0.8)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from vdg.config import REFERENCES
 from vdg.errors import InputError
 from vdg.report import published as paper
 from vdg.report.inputs import (
-    REFERENCES,
     REMEDY,
     Config,
     Dataset,
@@ -33,7 +33,7 @@ class Row:
     """One row of a table: the same run with every seed.
 
     metrics: values by metric, one per seed. tables: the scores of each pair, one per seed.
-    training: what each seed's model file says. floor: mask-SSIM of noise; of references alone.
+    training: what each seed's model file says.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Row:
         return np.stack([table[metric].to_numpy(float) for table in self.tables])
 
     def column(self, name: str) -> np.ndarray:
-        """(N,): what is known of the pairs, whoever generates them: views, pose_distance."""
+        """(N,): what is known of the pairs, whoever generates them: views, identity."""
         return self.tables[0][name].to_numpy()
 
 
@@ -212,8 +212,9 @@ def _pair_table(path: Path, scores: Scores) -> pd.DataFrame:
     short, or is of another run, has others."""
     metrics = [m for m in PER_PAIR if m in scores.metrics]
     table = read_table(path, [*metrics, "pose_distance"])
-    if "views" not in table:
-        raise InputError(f"{path}: no column 'views': {REMEDY}")
+    for column in ("identity", "views"):
+        if column not in table:
+            raise InputError(f"{path}: no column {column!r}: {REMEDY}")
     if len(table) != scores.pairs:
         raise InputError(f"{path}: {len(table)} pairs, but its JSON has {scores.pairs}: {REMEDY}")
     for metric in metrics:

@@ -241,7 +241,7 @@ def comparison_table(report: DatasetReport, comparisons: list[Comparison]) -> Ta
 
 
 def _interval(found: Difference) -> str:
-    text = f"{found.mean:+.3f} [{found.pairs[0]:+.3f}, {found.pairs[1]:+.3f}]"
+    text = f"{found.mean:+.3f} [{found.people[0]:+.3f}, {found.people[1]:+.3f}]"
     if found.seeds:
         text += f", seeds [{found.seeds[0]:+.3f}, {found.seeds[1]:+.3f}]"
     return Bold(text) if found.survives else text

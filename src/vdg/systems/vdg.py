@@ -43,7 +43,7 @@ SETTINGS = {
 }
 P = len(JOINTS)
 COPY_AT_START = -2.0
-"""Logit of the source's share in I_b before training, .12; that of the part warp's is 0."""
+"""Logit of the source's share in I_b before training: .12. The part warp starts with half."""
 LEFT_OUT = 0.1
 """Share of the training pairs whose part warp is left out of stage I."""
 
@@ -125,7 +125,7 @@ class Stage2(nn.Module):
             nn.Conv2d(width + seen, width, 3, padding=1), nn.ReLU(inplace=True), last
         )
         for parameter in last.parameters():
-            nn.init.zeros_(parameter)  # start from the coarse prediction
+            nn.init.zeros_(parameter)  # the difference starts at zero
         if part_warp:
             nn.init.constant_(last.bias[3:4], COPY_AT_START)
 
