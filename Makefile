@@ -65,10 +65,14 @@ compared: setup  ## PG², Def-GAN, DPIG and PATN at the compute of full, to repo
 	dvc exp run -S 'networks=[vdg,pg2,def-gan,dpig,patn]' -S 'variants=[full,weighted,pg2]'
 	python -m stages.ablation_table --keep reports/compared.md --note "$$(cat docs/notes/compared.md)"
 
-pretrained: estimator  ## train on Market-1501's hold-out (docs/data.md), to pretrained/ and reports/
-	dvc exp run -S 'datasets=[market1501-holdout]' -S 'networks=[vdg,vdg-warp]' \
-	  -S 'variants=[full,part-ssim,warp,warp-both,warp-projected]' -S precision=bf16
+holdout: estimator  ## Market-1501's hold-out (docs/data.md) with the compared systems, to reports/: most of a day
+	dvc exp run -S 'datasets=[market1501-holdout]' -S 'networks=[vdg,vdg-warp,pg2,def-gan,dpig,patn]' \
+	  -S 'variants=[full,part-ssim,warp,warp-both,warp-projected,pg2]' -S precision=bf16
 	python -m stages.ablation_table --keep reports/market1501-holdout.md --note "$$(cat docs/notes/market1501-holdout.md)"
+
+pretrained: estimator  ## train the model of pretrained/ on Market-1501's hold-out
+	dvc exp run -S 'datasets=[market1501-holdout]' -S 'networks=[vdg-warp]' -S 'variants=[warp-both]' \
+	  -S precision=bf16 -S threads=1
 	python -m stages.export_model --dataset market1501-holdout --variant warp-both \
 	  --output pretrained/market1501-holdout-warp-both.safetensors
 
