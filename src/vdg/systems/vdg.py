@@ -174,11 +174,10 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Conditional PatchGAN on (I_a, P_b, image): patch logits of "real". Called with K_b.
 
-    Returns a list of logits, each (B, 1, h, w).
+    Returns a list of logits, each (B, 1, h, w); `weights` are those of their losses.
 
-    feature_weight: beyond the paper, of a second discriminator's loss, a projected GAN's on the
-    image alone. Its logits follow those of the patches.
-    weights: of the losses of the logits.
+    feature_weight: beyond the paper. Above 0, a projected GAN's discriminator sees the image alone;
+    its logits follow those of the patches, and the mean of their losses has this weight.
     """
 
     def __init__(self, width: int, levels: int, feature_weight: float = 0.0):
