@@ -43,9 +43,12 @@ def descent(module, learning_rate, beta=None):
 def tasks():
     """Tasks of every system, equal in every process, without dropout, which has no shards."""
     vdg_tasks.adam = descent
+    vdg.LEFT_OUT = 0.5
     torch.manual_seed(0)
     stage1 = vdg.build_stage1(SHAPE)
     yield "stage1", vdg.stage1_task(vdg.build_stage1(SHAPE), SHAPE)
+    warped = SHAPE | {"part_warp": True}  # which it leaves out for some pairs, at random
+    yield "stage1 warp", vdg.stage1_task(vdg.build_stage1(warped), warped)
     yield "stage2", vdg.stage2_task(vdg.build_generator(stage1, SHAPE), SHAPE)
     for system, stage in TRAININGS:
         system.adam = descent

@@ -19,7 +19,12 @@ from vdg.files import read_json, write_json
 from vdg.training import distributed
 from vdg.training.distributed import BatchNorm
 
-TASKS = ["stage1", "stage2", *(f"{system.__name__} {stage}" for system, stage in TRAININGS)]
+TASKS = [
+    "stage1",
+    "stage1 warp",
+    "stage2",
+    *(f"{system.__name__} {stage}" for system, stage in TRAININGS),
+]
 CHILD = Path(__file__).parent / "distributed_child.py"
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 

@@ -206,6 +206,18 @@ def test_a_damaged_checkpoint_is_set_aside(whole, stopped, damage, capsys):
     assert "step-00000040.damaged" in names(stopped)
 
 
+@pytest.mark.parametrize("error", [OSError("busy"), MemoryError()])
+def test_a_checkpoint_that_cannot_be_read_now_is_not_called_damaged(stopped, monkeypatch, error):
+    def fail(self):
+        raise error
+
+    before = names(stopped)
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(type(error)):
+        run(stopped)
+    assert names(stopped) == before
+
+
 @pytest.mark.filterwarnings("ignore:.*is damaged")
 def test_without_a_whole_checkpoint_training_starts_anew(whole, stopped):
     for path in stopped.iterdir():

@@ -62,6 +62,7 @@ def set_up(seed: int, deterministic: bool = True, threads: int | None = None) ->
     torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     torch.utils.deterministic.fill_uninitialized_memory = False  # a slow debugging aid
     torch.backends.cudnn.benchmark = not deterministic
+    torch.backends.cudnn.allow_tf32 = False  # fp32 is what the report says, not TF32
 
 
 def provenance(device: torch.device, config: dict, processes: int = 1) -> dict[str, str]:

@@ -97,9 +97,9 @@ def _train(run: Run, task: Task, meta: dict, device: torch.device) -> None:
         require_compiler()
     pairs, validation = load_pairs(run.data, SPLITS, device)
     cost = budget(task, run.settings, meta)
-    scratch = scratch_folder(
-        run.config | {"seed": run.seed, "meta": meta, "device": device.type}, run.inputs
-    )
+    own = {"seed": run.seed, "meta": meta, "device": device.type}
+    own["processes"] = distributed.world_size()  # torchrun may have been started by hand
+    scratch = scratch_folder(run.config | own, run.inputs)
     samples = run.folder / "samples.png"
     rows = train(
         task,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vdg.blocks import Decoder, Encoder, PatchDiscriminator, Residual, level_widths
 from vdg.errors import InputError
 from vdg.pose import JOINTS, heat_maps
+from vdg.training import distributed
 from vdg.training.losses import ImageLoss
 from vdg.training.objectives import Reconstruction, Refinement
 from vdg.training.projected import ProjectedDiscriminator
@@ -85,8 +86,9 @@ class Stage1(nn.Module):
         P_a, P_b = (heat_maps(K, *I_a.shape[2:]) for K in (K_a, K_b))
         W = part_warp(I_a, K_a, K_b) if self.part_warp else I_a[:, :0]  # without channels
         if self.part_warp and self.training:
-            # drawn on the CPU, whose generator's state is in the checkpoints of all processes
-            W = W * (torch.rand(len(W), 1, 1, 1) >= LEFT_OUT).to(W.device)
+            # drawn for the whole batch, of which each process has a shard
+            chance = torch.rand(len(W) * distributed.world_size(), 1, 1, 1)
+            W = W * (distributed.shard(chance) >= LEFT_OUT).to(W.device)
         source = self.source_encoder(torch.cat([I_a, P_a], 1))
         if self.shared_encoders:
             target = self.source_encoder(torch.cat([torch.zeros_like(I_a), P_b], 1))

@@ -10,27 +10,32 @@ import torch
 from torch import Tensor
 
 from vdg.files import write_bytes
-from vdg.training import lifetime
+from vdg.training import distributed, lifetime
 from vdg.training.objectives import Task
 
 Rows = list[dict[str, float]]
-Sums = list[dict[str, Tensor]]
-"""Per rank: losses summed over the steps since the last row."""
+Sums = dict[str, Tensor]
+"""Losses of one process, summed over the steps since the last row."""
 
 
 def checkpoints(scratch: Path) -> list[Path]:
     return sorted(scratch.glob("step-*.pt"), reverse=True)
 
 
-def save(task: Task, scratch: Path, step: int, rows: Rows, sums: Sums) -> None:
+def save(task: Task, scratch: Path, step: int, rows: Rows, sums: Sums, device) -> None:
+    """Write a checkpoint; every process calls this, and process 0 writes the file."""
+    own = {"sums": {k: v.cpu() for k, v in sums.items()}, "rng": torch.get_rng_state()}
+    if torch.device(device).type == "cuda":
+        own["cuda_rng"] = torch.cuda.get_rng_state(device)
+    processes = distributed.gather(own)
+    if distributed.rank() > 0:
+        return
     state = {
         "step": step,
         "rows": rows,
-        "sums": sums,
+        "processes": processes,
         "modules": {k: m.state_dict() for k, m in task.modules.items()},
         "optimizers": {k: o.state_dict() for k, o in task.optimizers.items()},
-        "rng": torch.get_rng_state(),
-        "cuda_rng": torch.cuda.get_rng_state_all(),
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -40,10 +45,13 @@ def save(task: Task, scratch: Path, step: int, rows: Rows, sums: Sums) -> None:
 
 
 def resume(task: Task, scratch: Path, device) -> tuple[int, Rows, Sums]:
+    """The step, rows and this process's sums of the newest checkpoint that is whole."""
     for path in checkpoints(scratch):
+        # read first, and onto the CPU: a busy disk or GPU must not look like a damaged file
+        data = io.BytesIO(path.read_bytes())
         try:
-            state = torch.load(path, map_location=device, weights_only=True)
-            step, rows, sums = state["step"], state["rows"], state["sums"]
+            state = torch.load(data, map_location="cpu", weights_only=True)
+            step, rows, own = state["step"], state["rows"], state["processes"][distributed.rank()]
         except Exception as error:  # torch.load has no common exception for damaged files
             warnings.warn(f"{path} is damaged ({type(error).__name__}); set aside", stacklevel=2)
             path.rename(path.with_suffix(".damaged"))
@@ -52,11 +60,12 @@ def resume(task: Task, scratch: Path, device) -> tuple[int, Rows, Sums]:
             module.load_state_dict(state["modules"][key])
         for key, optimizer in task.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][key])
-        torch.set_rng_state(state["rng"].cpu())
-        torch.cuda.set_rng_state_all([generator.cpu() for generator in state["cuda_rng"]])
+        torch.set_rng_state(own["rng"])
+        if "cuda_rng" in own:
+            torch.cuda.set_rng_state(own["cuda_rng"], device)
         print(f"resuming {path} at step {step}", file=sys.stderr)
-        return step, rows, sums
-    return 0, [], []
+        return step, rows, {k: v.to(device) for k, v in own["sums"].items()}
+    return 0, [], {}
 
 
 def clean_up(scratch: Path) -> None:

@@ -129,14 +129,13 @@ def any_rank(flag: bool, device: torch.device | str) -> bool:
     return bool(mean(torch.tensor(float(flag), device=device)) > 0)
 
 
-def gather(values: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-    """The scalars of every rank, in rank order."""
-    if world_size() == 1 or not values:
-        return [values] * world_size()
-    stacked = torch.stack(list(values.values()))
-    of_all = [torch.empty_like(stacked) for _ in range(world_size())]
-    dist.all_gather(of_all, stacked)
-    return [dict(zip(values, of_one, strict=True)) for of_one in of_all]
+def gather(value: dict) -> list[dict]:
+    """The value of every rank, in rank order. Its tensors must be on the CPU."""
+    if world_size() == 1:
+        return [value]
+    found: list = [None] * world_size()
+    dist.all_gather_object(found, value)
+    return found
 
 
 @contextlib.contextmanager

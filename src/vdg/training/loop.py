@@ -64,7 +64,7 @@ def train(
     with distributed.rank0_first():
         if main:
             lifetime.hold(scratch)
-        start, rows, sums_of_all = checkpoints.resume(task, scratch, device)
+        start, rows, sums = checkpoints.resume(task, scratch, device)
     task.wrap(distributed.wrap)
     autocast = torch.autocast(
         torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"
@@ -73,7 +73,6 @@ def train(
         learning_rate_factor, lr_decay_fraction=lr_decay_fraction
     )
     watch_every = math.ceil(steps / watches / log_every) * log_every
-    sums = sums_of_all[distributed.rank()] if sums_of_all else {}
     # every exchange between processes stalls a GPU: there, signals are checked once per row
     ask_every = log_every if distributed.world_size() > 1 and "cuda" in str(device) else 1
     with (
@@ -113,9 +112,8 @@ def train(
             stop = distributed.any_rank(bool(stopped), device)
             if stop or done % checkpoint_every == 0:
                 _require_finite_weights(task, scratch, done)
-                sums_of_all = distributed.gather(sums)
+                checkpoints.save(task, scratch, done, rows, sums, device)
                 if main:
-                    checkpoints.save(task, scratch, done, rows, sums_of_all)
                     at_checkpoint()
                 if stop:
                     raise StoppedError(stopped[0] if stopped else signal.SIGTERM)
