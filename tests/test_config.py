@@ -206,6 +206,17 @@ def test_only_the_renderer_knows_silhouettes(load):
     assert "only available with reader: synthetic" in text
 
 
+def test_silhouettes_need_a_width_that_the_segmenter_can_halve(load):
+    text = message(load, "dataset.synthetic.width", 20)
+    assert "its segmenter needs a width that 8 divides, not 20" in text
+
+
+@pytest.mark.parametrize("key", ["variant.full.paper", "network.vdg.paper"])
+def test_a_published_row_that_the_paper_does_not_have(load, key):
+    text = message(load, key, "VDG-full")
+    assert text.startswith(f"params.yaml: {key} = 'VDG-full': not a row of the paper's table: PG²")
+
+
 def test_validation_needs_identities(load):
     text = message(load, "dataset.deepfashion.evaluation.split", "validation")
     assert text.startswith("params.yaml: dataset.deepfashion: evaluation.split = 'validation'")
@@ -371,7 +382,18 @@ def test_the_settings_of_a_system_are_what_it_builds_from(load):
 )
 def test_a_variant_is_described_by_its_settings(load, variant, words):
     params = load("variant.full", {"network": "vdg"} | variant)
-    assert next(row for row in resolve.rows(params) if row["name"] == "full")["about"] == words
+    assert about("full", params) == words
+
+
+def test_a_variant_that_differs_between_data_sets_is_described_on_each(load):
+    settings = yaml.safe_load(PARAMS.read_text())["network"]["vdg"]["stage2"]
+    settings["market1501"]["alpha"] = 0.5
+    words = about("full", load("network.vdg.stage2", settings))
+    assert words.startswith("synthetic: 0.85 SSIM + 0.15 L1, mask (1 + M_b); market1501: 0.5 SSIM")
+
+
+def about(name, params):
+    return next(row for row in resolve.rows(params) if row["name"] == name)["about"]
 
 
 SWEPT = ("alpha-25", "alpha-50", "alpha-75", "alpha-100")  # with an alpha of their own

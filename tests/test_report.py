@@ -13,14 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
-from scipy import stats
 from scored import PAIRS, STAND_IN, SUFFIX, Scored, coarse, row
 
 from vdg.errors import InputError
 from vdg.files import write_arrays
 from vdg.report import page, publish, rows, tables
 from vdg.report import published as paper
-from vdg.report.comparisons import seed_interval
 from vdg.report.inputs import read_config
 
 ROOT = Path(__file__).parents[1]
@@ -109,6 +107,19 @@ def test_compared_rows_are_neither_bold_nor_counted_as_ours(make):
     assert "**" not in line(text, "def-gan")
     assert line(text, "full").count("**") == 2 * 6
     assert "in SSIM 1 of our 1 row is above" in minute(text)
+
+
+def test_rows_that_are_printed_alike_are_bold_alike(make):
+    scored = make([row("one"), row("two"), row("three")])
+    for name, value in {"one": 0.40012, "two": 0.40041, "three": 0.3994}.items():
+        scored.run(name, 0, constant(value))
+    text = text_of(scored)
+    bold = {name: "**0.400**" in line(text, name) for name in ("one", "two", "three")}
+    assert bold == {"one": True, "two": True, "three": False}
+
+
+def test_the_pairs_and_the_people_are_counted(make):
+    assert f"{PAIRS} test pairs of {PAIRS} identities, 64×32 pixels" in text_of(make([row("l1")]))
 
 
 def test_a_stand_in_classifier_hides_published_inception_scores(make):
@@ -208,7 +219,7 @@ def test_only_differences_beyond_the_pairs_are_bold(make):
     for name, ssim in values.items():
         scored.run(name, 0, ssim)
     text = text_of(scored)
-    table = folded(text, "Which differences are real")
+    table = folded(text, "Which differences exceed chance")
     assert line(table, "full − l1").count("**") == 4  # SSIM and mask-SSIM
     assert "**" not in line(table, "weighted − l1")
     found = re.search(r"\*\*([+-][\d.]+) \[([+-][\d.]+), ([+-][\d.]+)\]", line(table, "full − l1"))
@@ -226,19 +237,13 @@ def test_with_seeds_a_difference_must_survive_these_too(make):
         scored.run("steady", seed, noisy(base, [0.019, 0.02, 0.021][seed], seed))
         scored.run("lucky", seed, noisy(base, [0.001, 0.002, 0.057][seed], seed + 3))
     text = text_of(scored)
-    table = folded(text, "Which differences are real")
+    table = folded(text, "Which differences exceed chance")
     assert "**" in line(table, "steady − l1")
     assert "**" not in line(table, "lucky − l1")  # of the same mean, over the same pairs
     for name in ("steady", "lucky"):
         assert f"| {name} − l1 | " + "**" * (name == "steady") + "+0.020 [+0.01" in table
     found = minute(text)
     assert "survive both the test identities and the seeds: SSIM 1 of 3 (steady > l1)" in found
-
-
-def test_interval_over_seeds_is_that_of_a_t_test():
-    means = np.array([0.1, 0.14, 0.11, 0.2])
-    expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
-    assert seed_interval(means) == pytest.approx(tuple(expected))
 
 
 def test_a_sweep_is_compared_with_the_whole_method_alone(make):
@@ -248,7 +253,7 @@ def test_a_sweep_is_compared_with_the_whole_method_alone(make):
         scored.run(name, 0, constant(value))
     text = text_of(scored)
     assert "SSIM 3 of 5 (whole > a; b, c > whole)" in minute(text)
-    table = folded(text, "Which differences are real")
+    table = folded(text, "Which differences exceed chance")
     compared = re.findall(r"^\| (\S+) − (\S+) \|", table, re.MULTILINE)
     assert {base for _, base in compared} == {"whole"}
     assert {name for name, _ in compared} == {"stage1", *names}
@@ -306,22 +311,27 @@ PAPER_ORDER = {"Def-GAN": 0.5, "VDG_w": 0.49, "PG²": 0.48, "VDG": 0.47, "PDIG":
 
 def test_the_published_ranking_holds(make):
     text = ranked(make, dict(reversed(PAPER_ORDER.items())))
-    section = text.split("### Does the published ranking hold under equal terms?")[1]
+    section = text.split("### Does the published ranking hold?")[1]
     assert "Published order: Def-GAN > VDG_w > PG² > VDG > PDIG." in section
-    assert "the ranking holds: all 10 pairs of rows keep their order beyond chance" in section
+    assert "the ranking holds: 10 of 10 pairs of rows in the published order" in section
     assert "With these trainings, the published ranking holds" in minute(text)
 
 
 def test_a_ranking_says_what_its_trainings_cost(make):
     text = ranked(make, {"VDG": 0.5, "PG²": 0.4}, [5.41, 5.38])
     assert "on the same pairs, with 5.4 to 5.4 × 10¹² multiply-adds per training." in text
+    assert "Does the published ranking hold at equal compute?" in text
+    assert "- **Against 1 compared system** at equal compute:" in minute(text)
+    unequal = ranked(make, {"VDG": 0.5, "PG²": 0.4}, [5.41, 54])
+    assert "with 5.4 to 54.0 ×" in unequal
+    assert "equal compute" not in unequal
     assert "multiply-adds per" not in ranked(make, {"VDG": 0.5, "PG²": 0.4}, [5.41])
 
 
 def test_the_published_ranking_does_not_hold(make):
     text = ranked(make, PAPER_ORDER | {"VDG": 0.6})
     assert "Order here: run-3 > run-0 > run-1 > run-2 > run-4." in text
-    assert "does not hold: 3 of 10 pairs of rows are reversed, 3 of them beyond chance" in text
+    assert "does not hold: 3 of 10 pairs of rows reversed, 3 beyond chance" in text
 
 
 def test_a_ranking_within_chance_is_undecided(make):
@@ -330,13 +340,15 @@ def test_a_ranking_within_chance_is_undecided(make):
     values = {"Def-GAN": random.normal(0.4, 0.2, PAIRS), "VDG": constant(0.4)}
     values["Def-GAN"] += 0.399 - values["Def-GAN"].mean()
     text = ranked(make, values)
-    assert "is undecided: 1 of 1 pairs of rows are reversed, none of them beyond chance" in text
+    assert "is undecided: 1 of 1 pair of rows reversed, none beyond chance" in text
 
 
 def test_a_ranking_needs_a_compared_system_of_the_paper(make):
     entries = [row("f", paper="VDG"), row("w", paper="VDG_w"), row("patn", kind="compared")]
     text = text_of(make(entries))
     assert "ranking" not in text
+    alike = [row(name, kind="compared", paper="Def-GAN") for name in ("one", "two")]
+    assert "ranking" not in text_of(make([row("l1", paper="VDG^L1"), *alike]))
     assert line(folded(text, "The compared systems, pair by pair"), "f − patn")
 
 

@@ -67,6 +67,7 @@ def test_a_difference_has_to_be_larger_than_both_ranges(scored, tmp_path):
 def test_the_kept_report_prints_it_and_others_do_not(scored, tmp_path):
     path = write_spread(tmp_path / "spread.csv", scored, {name: [0.5, 0.503] for name in RUNS})
     (report,) = rows.collect(scored.configure(), scored.scores)
+    assert spread.unmeasured(report, spread.read(path)["data"]) == []
     title = "<summary>Seeds, threads and instruction sets</summary>"
     text = page.markdown([page.chapter(report, spread.read(path)["data"])])
     assert title in text
@@ -80,6 +81,9 @@ def test_runs_that_were_trained_otherwise_are_left_out(scored, tmp_path):
     for seed in (0, 1, 2):
         scored.run("full", seed, np.full(PAIRS, 0.52), stage2={"steps": 7})
     assert movements(scored, path)["ssim"].compared == 1  # warp with l1
+    (report,) = rows.collect(scored.configure(), scored.scores)
+    text = page.markdown([page.chapter(report, spread.read(path)["data"])])
+    assert "the largest of the rows that were measured, without full. A difference" in text
     for run in ("l1", "warp"):
         scored.run(run, 0, np.full(PAIRS, 0.52), stage1={"steps": 7})
     assert movements(scored, path) == {}

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from vdg.errors import InputError
+from vdg.report import published
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 CODE = Path(__file__).parent
@@ -38,6 +39,15 @@ Count = Annotated[int, Field(ge=1, le=MOST)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(pattern=NAME, max_length=64)]
 Names = Annotated[list[Name], Field(min_length=1)]
+
+
+def _published(name: str) -> str:
+    if name not in published.TABLE:
+        raise ValueError(f"not a row of the paper's table: {', '.join(published.TABLE)}")
+    return name
+
+
+Published = Annotated[str, AfterValidator(_published)]
 
 
 class Section(BaseModel):
@@ -120,7 +130,7 @@ class Network(Section):
     system: System | None = None
     extends: str | None = None  # a network whose system and settings it takes over
     kind: Literal["ours", "compared"] = "ours"
-    paper: str | None = None  # the published row that it stands beside
+    paper: Published | None = None  # the published row that it stands beside
     about: str | None = None
     stage1: dict[Name, dict[str, Any]] = {}
     stage2: dict[Name, dict[str, Any]] = {}
@@ -137,7 +147,7 @@ class Variant(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
     network: str
-    paper: str | None = None
+    paper: Published | None = None
     about: str | None = None
 
     @property
@@ -245,6 +255,11 @@ class Dataset(Section):
         if self.evaluation.pose == "silhouettes" and not rendered:
             raise ValueError(
                 "evaluation.pose = 'silhouettes': only available with reader: synthetic"
+            )
+        if self.evaluation.pose == "silhouettes" and self.width % 8:
+            raise ValueError(
+                f"evaluation.pose = 'silhouettes': its segmenter needs a width that 8 divides, not "
+                f"{self.width}"
             )
         if isinstance(self.source, FolderSource) and self.poses.split == "hold-out":
             raise ValueError(

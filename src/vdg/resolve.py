@@ -131,7 +131,7 @@ def rows(params: Params) -> list[dict]:
     for key in params.variants:
         variant = params.variant[key]
         network = params.network[variant.network]
-        about = variant.about or _describe(variant, params.stage2(key, params.datasets[0]))
+        about = variant.about or _describe(params, key)
         found.append(_row(key, key, network, variant.paper, about))
     return found
 
@@ -147,7 +147,16 @@ def _row(name: str, run: str, network, paper: str | None, about: str) -> dict:
     }
 
 
-def _describe(variant: Variant, settings: dict) -> str:
+def _describe(params: Params, key: str) -> str:
+    """A variant from its numbers; on each data set, where they are not the same."""
+    variant = params.variant[key]
+    texts = {name: _numbers(variant, params.stage2(key, name)) for name in params.datasets}
+    if len(set(texts.values())) == 1:
+        return texts[params.datasets[0]]
+    return "; ".join(f"{name}: {text}" for name, text in texts.items())
+
+
+def _numbers(variant: Variant, settings: dict) -> str:
     """What L_img is, from its numbers, and what else the variant changes."""
     alpha, w = settings.get("alpha"), settings.get("mask_weight")
     text = "refinement"

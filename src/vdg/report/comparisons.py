@@ -4,10 +4,7 @@ the seeds."""
 import itertools
 from dataclasses import dataclass
 
-import numpy as np
-from scipy import stats
-
-from vdg.metrics.bootstrap import paired_interval
+from vdg.metrics.intervals import identity_interval, seed_interval
 from vdg.report import published as paper
 from vdg.report.rows import LOWER_IS_BETTER, DatasetReport, Row
 
@@ -51,18 +48,11 @@ class Comparison:
 
 def difference(one: Row, other: Row, metric: str) -> Difference:
     values = other.per_pair(metric) - one.per_pair(metric)  # (S, N)
-    found = Difference(float(values.mean()), paired_interval(values, one.column("identity")))
+    found = Difference(float(values.mean()), identity_interval(values, one.column("identity")))
     if len(values) > 1:
         means = values.mean(1)
         found.spread, found.seeds = float(means.std(ddof=1)), seed_interval(means)
     return found
-
-
-def seed_interval(means: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
-    """Student's t interval of the mean of S >= 2 seeds (Student, 1908). means: (S,)."""
-    error = means.std(ddof=1) / np.sqrt(len(means))
-    half = stats.t.ppf((1 + confidence) / 2, len(means) - 1) * error
-    return float(means.mean() - half), float(means.mean() + half)
 
 
 def compare(report: DatasetReport, one: Row, other: Row) -> Comparison:
@@ -105,19 +95,13 @@ class Ranking:
     def reversed(self) -> int:
         return self.pairs - self.alike
 
-    @property
-    def costs(self) -> list[float]:
-        """10¹² multiply-adds of the rows' trainings, ascending; empty if one is unknown."""
-        costs = [row.training[0].training_tmac for row in self.here]
-        return [] if None in costs else sorted(costs)
-
 
 def ranking(report: DatasetReport) -> Ranking | None:
-    """The paper's ranking of whole systems under the equal terms of this pipeline; None where
-    fewer than two of them, or no compared one, are here."""
+    """The paper's ranking of whole systems, on the pairs of this pipeline; None where no two of
+    them with different published scores, or no compared one, are here."""
     ours = [r for r in report.final("ours") if r.paper in (paper.FULL, paper.WEIGHTED)]
     compared = [row for row in report.final("compared") if row.paper]
-    if not compared or len(compared + ours) < 2:
+    if not compared:
         return None
     published = sorted(compared + ours, key=lambda row: -published_ssim(report, row))
     here = sorted(published, key=lambda row: -row.mean("ssim"))
@@ -125,7 +109,7 @@ def ranking(report: DatasetReport) -> Ranking | None:
     for higher, lower in itertools.combinations(published, 2):
         if published_ssim(report, higher) > published_ssim(report, lower):
             _count(found, difference(lower, higher, "ssim"))
-    return found
+    return found if found.pairs else None
 
 
 def _count(found: Ranking, gap: Difference) -> None:

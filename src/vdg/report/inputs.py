@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from vdg.config import REFERENCES
+from vdg.config import REFERENCES, Published
 from vdg.errors import InputError
 from vdg.files import read_json
 from vdg.report import published as paper
@@ -28,12 +28,6 @@ def _distinct(values: list) -> list:
     if repeated:
         raise ValueError(f"duplicate entry {repeated[0]!r}")
     return values
-
-
-def _published(name: str) -> str:
-    if name not in paper.TABLE:
-        raise ValueError(f"must be one of {', '.join(paper.TABLE)}")
-    return name
 
 
 # names of folders, which must not lead out of scores/, losses/ or reports/figures/
@@ -70,7 +64,7 @@ class Run(_Form):
     kind: Literal["ours", "compared"]
     coarse: bool
     about: str
-    paper: Annotated[str, AfterValidator(_published)] | None
+    paper: Published | None
 
 
 class Config(_Form):

@@ -14,7 +14,7 @@ from vdg.report import tables
 from vdg.report.comparisons import Comparison, among_ours
 from vdg.report.pictures import Layout
 from vdg.report.rows import DatasetReport
-from vdg.report.spread import Spread
+from vdg.report.spread import Spread, unmeasured
 from vdg.report.summary import Summary, summarise
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -41,6 +41,11 @@ class Chapter:
     @property
     def validation(self) -> bool:
         return self.report.settings.evaluated == "validation"
+
+    @property
+    def unmeasured(self) -> list[str]:
+        """Our rows that `spread` does not know."""
+        return unmeasured(self.report, self.spread) if self.spread else []
 
     @property
     def open_figures(self) -> list[str]:

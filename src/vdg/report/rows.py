@@ -81,6 +81,11 @@ class DatasetReport:
         return self.of_kind("reference")[0].pairs
 
     @property
+    def identities(self) -> int:
+        """How many people the pairs show."""
+        return len(set(self.row("real").column("identity")))
+
+    @property
     def published(self) -> str:
         """The columns of the paper's table that are set beside ours: of Market-1501, unless the
         data set has some of its own."""
@@ -152,8 +157,9 @@ def collect(config: Config, scores: Path) -> list[DatasetReport]:
 
 def _dataset(name: str, config: Config, folder: Path) -> DatasetReport:
     settings = config.datasets[name]
-    rows = [_published_row(system, settings.published) for system in paper.TABLE]
-    rows = rows if settings.published else []
+    rows = []
+    if settings.published:
+        rows = [_published_row(system, settings.published) for system in paper.TABLE]
     real = read(folder / "references" / "real.json", ReferenceScores)
     for reference in REFERENCES:
         row = Row(reference, "reference", {})
@@ -170,8 +176,8 @@ def _dataset(name: str, config: Config, folder: Path) -> DatasetReport:
     return report
 
 
-def _published_row(system: str, dataset: str | None) -> Row:
-    metrics = paper.row(system, dataset) if dataset else {}
+def _published_row(system: str, dataset: str) -> Row:
+    metrics = paper.row(system, dataset)
     return Row(system, "published", {m: [value] for m, value in metrics.items()})
 
 

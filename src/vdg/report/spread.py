@@ -114,5 +114,11 @@ def movements(
     return moved
 
 
+def unmeasured(report: DatasetReport, spread: Spread) -> list[str]:
+    """The rows of ours whose training is not in the spread."""
+    key = report.column("ssim")
+    return [row.name for row in report.of_kind("ours") if spread.of(row, key) is None]
+
+
 def _range(values: pd.Series) -> float:
     return float(values.max() - values.min())

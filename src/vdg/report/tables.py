@@ -99,7 +99,7 @@ def score_table(name: str, metrics: dict[str, float], classifier: str | None) ->
 def main_table(report: DatasetReport) -> Table:
     """Published, reference, compared and our rows; our best per column is bold."""
     metrics = report.main
-    best = {m: _best(report, m) for m in metrics}
+    best = {m: _decimals(_best(report, m), m) for m in metrics}
     rows = []
     for row in report.rows:
         cells = [_main_cell(report, row, m, best[m]) for m in metrics]
@@ -109,12 +109,13 @@ def main_table(report: DatasetReport) -> Table:
     return Table([name, "kind", *(heading(m, report) for m in metrics), "what it is"], rows)
 
 
-def _main_cell(report: DatasetReport, row: Row, metric: str, best: float | None) -> str:
+def _main_cell(report: DatasetReport, row: Row, metric: str, best: str) -> str:
     # a published IS is of another network than the stand-in, so it stands in its own table
     hidden = row.kind == "published" and report.suffix and metric in CLASSIFIED
     values = None if hidden else row.metrics.get(report.column(metric))
     text = number(values, metric)
-    return Bold(text) if row.kind == "ours" and np.isclose(np.mean(values), best) else text
+    # what is printed alike is bold alike
+    return Bold(text) if row.kind == "ours" and _decimals(np.mean(values), metric) == best else text
 
 
 def _best(report: DatasetReport, metric: str) -> float | None:
@@ -130,9 +131,12 @@ def number(values: list[float] | None, metric: str) -> str:
     """The mean, and with several seeds the standard deviation."""
     if values is None:
         return "–"
-    digits = DIGITS.get(metric, 3)
-    spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.{digits}f}{spread}"
+    spread = f" ± {_decimals(np.std(values, ddof=1), metric)}" if len(values) > 1 else ""
+    return _decimals(np.mean(values), metric) + spread
+
+
+def _decimals(value: float | None, metric: str) -> str:
+    return "–" if value is None else f"{value:.{DIGITS.get(metric, 3)}f}"
 
 
 def heading(metric: str, report: DatasetReport) -> str:
