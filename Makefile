@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup lock repro test lint bench spread sweep seeds compared pretrained estimator demo clean
+.PHONY: help setup lock repro test lint bench spread sweep seeds compared holdout holdout-seeds pretrained estimator demo clean
 
 SWEPT := l1,mask-l1,alpha-25,alpha-50,alpha-75,full,alpha-100,weight-0,weight-2,weighted,weight-8,shared
 
 help:  ## show this help
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 setup: $(VENV)/installed  ## create .venv and install requirements.lock
 	@$(VENV)/bin/dvc --version >/dev/null 2>&1 || { \
@@ -53,26 +53,56 @@ lint: setup  ## check style and types
 	ruff format --check .
 	mypy
 
+# An experiment leaves its overrides in params.yaml; so each of these sets all that its report is about.
+EXPERIMENT = dvc exp run -S 'datasets=[$(DATASETS)]' -S 'networks=[$(NETWORKS)]' -S 'variants=[$(VARIANTS)]' \
+  -S 'seeds=[$(SEEDS)]' -S precision=$(PRECISION) -S threads=$(THREADS)
+KEEP = python -m stages.ablation_table --keep
+DATASETS := synthetic
+NETWORKS := vdg
+SEEDS := 0
+PRECISION := fp32
+THREADS := null
+
+seeds: SEEDS := 0,1,2
+seeds: VARIANTS := l1,mask-l1,full,part-ssim,weighted,warp
 seeds: setup  ## three seeds of the default and of part-ssim, to reports/three-seeds.md
-	dvc exp run -S 'seeds=[0,1,2]' -S 'variants=[l1,mask-l1,full,part-ssim,weighted,warp]'
-	python -m stages.ablation_table --keep reports/three-seeds.md --note 'Made by `make seeds`.'
+	$(EXPERIMENT)
+	$(KEEP) reports/three-seeds.md --note 'Made by `make seeds`.'
 
+sweep: NETWORKS := vdg,vdg-shared
+sweep: VARIANTS := $(SWEPT)
 sweep: setup  ## alpha, mask weight and shared encoders, to reports/sweep.md
-	dvc exp run -S 'networks=[vdg,vdg-shared]' -S 'variants=[$(SWEPT)]'
-	python -m stages.ablation_table --keep reports/sweep.md --note 'Made by `make sweep`.'
+	$(EXPERIMENT)
+	$(KEEP) reports/sweep.md --note 'Made by `make sweep`.'
 
+compared: NETWORKS := vdg,pg2,def-gan,dpig,patn
+compared: VARIANTS := full,weighted,pg2
 compared: setup  ## PG², Def-GAN, DPIG and PATN at the compute of full, to reports/compared.md
-	dvc exp run -S 'networks=[vdg,pg2,def-gan,dpig,patn]' -S 'variants=[full,weighted,pg2]'
-	python -m stages.ablation_table --keep reports/compared.md --note "$$(cat docs/notes/compared.md)"
+	$(EXPERIMENT)
+	$(KEEP) reports/compared.md --note "$$(cat docs/notes/compared.md)"
 
+holdout holdout-seeds pretrained: DATASETS := market1501-holdout
+holdout holdout-seeds pretrained: PRECISION := bf16
+
+holdout: NETWORKS := vdg,vdg-warp,pg2,def-gan,dpig,patn
+holdout: VARIANTS := full,part-ssim,warp,warp-both,warp-projected,pg2
 holdout: estimator  ## Market-1501's hold-out (docs/data.md) with the compared systems, to reports/: most of a day
-	dvc exp run -S 'datasets=[market1501-holdout]' -S 'networks=[vdg,vdg-warp,pg2,def-gan,dpig,patn]' \
-	  -S 'variants=[full,part-ssim,warp,warp-both,warp-projected,pg2]' -S precision=bf16
-	python -m stages.ablation_table --keep reports/market1501-holdout.md --note "$$(cat docs/notes/market1501-holdout.md)"
+	$(EXPERIMENT)
+	$(KEEP) reports/market1501-holdout.md --note "$$(cat docs/notes/market1501-holdout.md)"
 
-pretrained: estimator  ## train the model of pretrained/ on Market-1501's hold-out
-	dvc exp run -S 'datasets=[market1501-holdout]' -S 'networks=[vdg-warp]' -S 'variants=[warp-both]' \
-	  -S precision=bf16 -S threads=1
+holdout-seeds: NETWORKS := vdg,vdg-warp
+holdout-seeds: VARIANTS := full,warp-both
+holdout-seeds: SEEDS := 0,1,2
+holdout-seeds: THREADS := 1
+holdout-seeds: estimator  ## three seeds of full and warp-both on the hold-out, to reports/: ten hours on one core
+	$(EXPERIMENT)
+	$(KEEP) reports/market1501-holdout-seeds.md --note 'Made by `make holdout-seeds`.'
+
+pretrained: NETWORKS := vdg-warp
+pretrained: VARIANTS := warp-both
+pretrained: THREADS := 1
+pretrained: estimator  ## train the model of pretrained/ on Market-1501's hold-out: 1.5 hours on one core
+	$(EXPERIMENT)
 	python -m stages.export_model --dataset market1501-holdout --variant warp-both \
 	  --output pretrained/market1501-holdout-warp-both.safetensors
 
@@ -83,5 +113,5 @@ demo: setup  ## a page to try the models
 	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements-demo.lock
 	python -m stages.demo
 
-clean:  ## delete what the pipeline made (DVC's cache is kept)
+clean:  ## delete what the pipeline made: DVC's cache is kept, unfinished trainings and runs without DVC are lost
 	rm -rf configs data losses models pictures scores .scratch

@@ -54,7 +54,7 @@ def anchors(page):
 
 
 def targets():
-    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def pages(which=lambda page: True):
@@ -125,7 +125,7 @@ def test_what_has_arrived_is_no_longer_expected():
 
 @pages()
 def test_make_targets_exist(page):
-    named = {m[1] for command in commands(page) if (m := re.match(r"make ([a-z]+)", command))}
+    named = {m[1] for command in commands(page) if (m := re.match(r"make ([a-z-]+)", command))}
     assert {target for target in named if f"make {target}" not in ARRIVING} <= targets()
 
 
@@ -162,10 +162,12 @@ def documented(page):
 
 
 def override(params, key, value):
-    """As `-S key=value`, which takes keys that are there."""
-    *parents, last = key.split(".")
-    section = functools.reduce(lambda section, part: section[part], parents, params)
-    assert last in section, f"{key} is not in params.yaml"
+    """As `-S key=value`, which takes keys that are there, or `-S +key=value`, which adds others."""
+    *parents, last = key.removeprefix("+").split(".")
+    section = params
+    for part in parents:
+        section = section.setdefault(part, {}) if key.startswith("+") else section[part]
+    assert (last in section) != key.startswith("+"), f"{key}: is it in params.yaml?"
     section[last] = yaml.safe_load(value)
 
 
@@ -198,7 +200,7 @@ def resolved(project, tmp_path, monkeypatch):
 def test_overrides_are_accepted(page, resolved):
     for command in commands(page):
         params = documented(page)
-        given = re.findall(r"-S '?([\w.-]+)=([^'\s]+)", command)
+        given = re.findall(r"-S '?(\+?[\w.-]+)=([^'\s]+)", command)
         for key, value in given:
             override(params, key, value)
         if given:
