@@ -13,7 +13,7 @@ from vdg import cli
 from vdg.data import estimators
 from vdg.data.annotations import check_names, keypoints_csv, read_keypoints
 from vdg.data.archive import Archive
-from vdg.data.fitting import letter_box
+from vdg.data.fitting import letter_box, require_inside
 from vdg.data.folder import Photo, listing
 from vdg.errors import InputError
 from vdg.files import replacing_folder, write_bytes
@@ -85,7 +85,10 @@ def sources(
 ) -> tuple[list[Photo], np.ndarray, np.ndarray]:
     """Images of a folder in the model's frame (N, H, W, 3), and their joints (N, 18, 2).
 
-    Images without a whole torso are left out, in one line each.
+    table: a CSV of key points, in pixels of the original images; None estimates them.
+
+    Images without a whole torso are left out, in one line each. Raises InputError if none is left,
+    and for key points that do not fit the images.
     """
     if not root.exists():
         raise InputError(f"{root} does not exist: give the folder of images as --sources")
@@ -103,6 +106,8 @@ def sources(
                 found = next(filter(has_torso, people), missing)
             else:
                 found = rows.get(photo.member, missing)
+                size = (picture.height, picture.width)
+                require_inside(found, size, f"{table}: {photo.member}", "its image")
             if not has_torso(found):
                 print(f"{photo.member}: no shoulders and hips: left out", file=sys.stderr)
                 continue

@@ -88,7 +88,8 @@ def password(file: Path | None) -> str:
     Raises InputError where there is none, or one that is easily guessed.
     """
     try:
-        text = file.read_text(encoding="utf-8") if file else os.environ.get(PASSWORD, "")
+        # editors of Windows begin a file with a byte order mark
+        text = file.read_text(encoding="utf-8-sig") if file else os.environ.get(PASSWORD, "")
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read --password-file {file}: {error}") from error
     first = text.split("\n")[0].strip()

@@ -16,7 +16,6 @@ from vdg.inference import motion, outputs
 from vdg.inference.keypoints import PoseFinder
 from vdg.inference.transfer import PRETRAINED, PoseTransfer, split_azimuth
 
-BATCH = 32
 ROWS = 8  # of the strip of a motion
 
 
@@ -87,10 +86,8 @@ def main():
     images = np.repeat(image[None], len(poses), 0)
     sources = np.repeat(source[None], len(poses), 0)
     start = time.perf_counter()
-    parts = [slice(i, i + BATCH) for i in range(0, len(poses), BATCH)]
-    drawn = [model.both_stages(images[i], sources[i], targets[i]) for i in parts]
+    coarse, results = model.both_stages(images, sources, targets)
     rate = len(poses) / (time.perf_counter() - start)
-    coarse, results = (np.concatenate(stage) for stage in zip(*drawn, strict=True))
 
     shown = Image.fromarray(results[0])
     if len(poses) > 1:

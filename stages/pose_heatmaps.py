@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from vdg import cli
-from vdg.data import preparation
+from vdg.data import estimators, preparation
 from vdg.data.images import ImageSet
 from vdg.drawing import contact_sheet, save_png
 from vdg.files import read_json, replacing_folder
@@ -19,7 +19,8 @@ def main():
     config = read_json(f"configs/{args.dataset}/pose-heatmaps.json")
     data = Path("data") / args.dataset
     settings = config["poses"] | {"device": select_device(config["poses"]["device"])}
-    settings.pop("estimator", None)  # its name, of which the run depends
+    if "estimator" in settings:  # its name, on which the run depends
+        estimators.require(settings.pop("estimator"))
     splits = preparation.build(data / "download", **settings)
 
     poses = splits["test"]

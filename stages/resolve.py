@@ -41,16 +41,19 @@ def check(params: config.Params, dataset: str, key: str, network: str, stage2=No
 
 
 def check_estimator(params: config.Params) -> None:
-    """Raise InputError where PCK is asked for and no estimator is installed: now, not in hours."""
-    for dataset in params.datasets:
-        if params.dataset[dataset].evaluation.pose == "keypoints":
-            try:
+    """Raise InputError where an estimator is needed and none is installed: now, not in hours."""
+    for name in params.datasets:
+        dataset, key = params.dataset[name], f"params.yaml: dataset.{name}"
+        try:
+            if dataset.estimates or dataset.evaluation.pose == "keypoints":
                 estimators.require_one()
-            except InputError as error:
-                raise InputError(
-                    f"params.yaml: dataset.{dataset}.evaluation.pose = keypoints: {error}, or set "
-                    "it to null, which leaves PCK out"
-                ) from None
+        except InputError as error:
+            if dataset.estimates:
+                raise InputError(f"{key}.source.annotations names no file: {error}") from None
+            raise InputError(
+                f"{key}.evaluation.pose = keypoints: {error}, or set it to null, which leaves PCK "
+                "out"
+            ) from None
 
 
 if __name__ == "__main__":

@@ -88,6 +88,15 @@ def test_windows_line_ends(tmp_path):
     assert read_pairs(tmp_path / "a.csv") == [("a.jpg", "b.jpg")]
 
 
+def test_a_byte_order_mark(tmp_path):
+    """As spreadsheets save UTF-8."""
+    path = tmp_path / "a.csv"
+    path.write_text("from,to\na.jpg,b.jpg\n", encoding="utf-8-sig")
+    assert read_pairs(path) == [("a.jpg", "b.jpg")]
+    path.write_text(f"{HEADER}\na.jpg: {ONES}: {ONES}\n", encoding="utf-8-sig")
+    assert list(read_keypoints(path)) == ["a.jpg"]
+
+
 joints = arrays(np.int16, st.tuples(st.integers(1, 3), st.just(18), st.just(2)))
 
 

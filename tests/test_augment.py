@@ -130,11 +130,14 @@ def test_key_points_are_estimated(people, run, monkeypatch, capsys):
         (("--sources", "nowhere"), "nowhere does not exist: give the folder of images"),
         (("--keypoints", "nowhere.csv"), "cannot read nowhere.csv"),
         (("--keypoints", "people.csv", "--pose", "jump"), "unknown pose 'jump'"),
+        (("--keypoints", "large.csv"), "large.csv: anna/0.png has joints outside its image of 64"),
         (("--keypoints", "people.csv", "--output", "people"), "people exists: remove it, or"),
         (("--per-identity", 0), "--per-identity is 1 or more"),
     ],
 )
 def test_faults(people, run, capsys, arguments, words):
+    large = [np.where(joints >= 0, 4 * joints, -1) for joints in people.values()]
+    write_keypoints("large.csv", people, large)
     said = run(*arguments)
     assert words in (capsys.readouterr().err if said == 2 else said)
     assert not Path("more").exists()

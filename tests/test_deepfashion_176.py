@@ -89,7 +89,7 @@ def test_images_are_the_columns_40_to_215(fetch, people, tmp_path):
 
 
 def test_annotations_of_whole_images_are_refused(fetch):
-    with pytest.raises(InputError, match="has a joint outside its picture of 256 x 176"):
+    with pytest.raises(InputError, match="has joints outside its image of 256 x 176"):
         fetch(-CUT)
 
 

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 
 from vdg import systems
 from vdg.data import estimators
+from vdg.data.synthetic.render import NAMED_POSES
 from vdg.errors import InputError
 from vdg.inference.transfer import named_pose
 from vdg.systems import vdg as system
@@ -98,6 +100,44 @@ def test_joints_stay_on_a_picture_of_another_shape(studio):
         other = "set/square" if model == "set/small" else "set/small"
         moved = demo.joints_of(studio.resize(other, image, value, value)[0])
         assert abs(moved[4] - ([16, 62] if other == "set/square" else [12, 15])).max() <= 2
+
+
+def test_joints_of_a_small_picture_stay_where_they_are(studio):
+    """A picture of 8 x 4 pixels, enlarged 4 times for one model and 8 times for the other."""
+    image = Image.new("RGB", (4, 8))
+    joints = np.full((18, 2), -1)
+    joints[:4] = (0, 0), (31, 15), (10, 5), (3, 12)
+    value = demo.editor_value(joints, (32, 16), image)
+    same = demo.joints_of(studio.resize("set/small", image, value, value)[0])
+    np.testing.assert_array_equal(same, joints)
+    larger = demo.joints_of(studio.resize("set/square", image, value, value)[0])
+    # the middle of row 10 is row 21 twice as large; the picture begins in column 16
+    np.testing.assert_array_equal(larger[:4], [(1, 17), (63, 47), (21, 27), (7, 41)])
+    assert (larger[4:] == -1).all()
+
+
+def test_an_image_is_resized_for_the_page_alone(studio, monkeypatch):
+    done, resize = [], Image.Image.resize
+    monkeypatch.setattr(
+        Image.Image, "resize", lambda *given, **more: done.append(1) or resize(*given, **more)
+    )
+    image, source = studio.person(1, "set/small")
+    assert len(done) == 1
+    studio.resize("set/square", image, source, studio.pose("stand", 0, "set/small"))
+    assert len(done) == 2
+
+
+def test_bundled_poses_of_a_narrow_model(choices, monkeypatch):
+    """A person as high as 64 x 24 pixels is too wide for them."""
+    sizes = {"set/small": (32, 16), "set/square": (64, 24)}
+    studio = demo.Studio(choices, "cpu")
+    monkeypatch.setattr(studio, "model", lambda name: SimpleNamespace(size=sizes[name]))
+    image, source = studio.person(0, "set/small")
+    for name in NAMED_POSES:
+        narrow = demo.joints_of(studio.pose(name, 0, "set/square"))
+        _, moved = studio.resize("set/square", image, source, studio.pose(name, 0, "set/small"))
+        away = np.abs(demo.joints_of(moved) - narrow)
+        assert away[(narrow >= 0) & (np.array(moved["joints"]) >= 0)].max() <= 1
 
 
 def test_poses_that_cannot_be_drawn(studio):

@@ -56,6 +56,14 @@ def test_its_name_holds_the_hash_of_its_weights(here):
     assert estimators.name() not in ("MoveNet Thunder e3b0c442", None)
 
 
+def test_another_estimator_than_the_one_that_a_run_is_recorded_with(here):
+    here("rcnn")
+    estimators.require("Keypoint R-CNN fc266e95")
+    for expected in ("MoveNet Thunder e3b0c442", None):
+        with pytest.raises(InputError, match=r"Keypoint R-CNN fc266e95 is installed: run dvc"):
+            estimators.require(expected)
+
+
 def test_without_any_weights(here):
     here()
     assert not estimators.available()

@@ -1,5 +1,6 @@
 """The reader of people of one's own: images of any size in folders."""
 
+import os
 import re
 import shutil
 import zipfile
@@ -76,18 +77,18 @@ def test_images_are_fitted_and_key_points_move_along(tmp_path):
     make_folder(tmp_path / "people", PEOPLE)
     wide = Image.new("RGB", (16, 8), (0, 0, 255))
     wide.paste((255, 0, 0), (8, 0, 16, 8))  # the right half is red
-    wide.save(tmp_path / "people" / "anna" / "00.png")
+    wide.save(tmp_path / "people" / "anna" / "09.png")
     joints = np.full((18, 2), -1)
     joints[4] = 7, 15  # the last pixel
-    write_keypoints(tmp_path / "joints.csv", ["anna/00.png"], [joints])
+    write_keypoints(tmp_path / "joints.csv", ["anna/09.png"], [joints])
     parts = read(tmp_path / "people", tmp_path / "joints.csv")
-    images, keypoints = next(part for part in parts.values() if "anna_00.png" in part[0].names)
-    image = images.images[images.names.index("anna_00.png")]
+    images, keypoints = next(part for part in parts.values() if "anna_09.png" in part[0].names)
+    image = images.images[images.names.index("anna_09.png")]
     # 16 x 8 becomes 4 x 2 in the middle of the 8 rows, and its edges fill the rest
     assert (image[:, 0] == [0, 0, 255]).all()
     assert (image[:, 3] == [255, 0, 0]).all()
-    assert keypoints["anna_00.png"][4].tolist() == [4, 3]
-    assert (np.delete(keypoints["anna_00.png"], 4, 0) == -1).all()
+    assert keypoints["anna_09.png"][4].tolist() == [4, 3]
+    assert (np.delete(keypoints["anna_09.png"], 4, 0) == -1).all()
 
 
 def saved(name, image, **options):
@@ -159,6 +160,15 @@ FAULTS = {
     "mixed": (lambda r: shutil.move(r / "ben/00.jpg", r / "0002_1.jpg"), "images beside folders"),
     "too deep": (lambda r: shutil.move(r / "ben", r / "anna/ben"), "anna/ben/00.jpg lies too deep"),
     "a colon": (lambda r: shutil.move(r / "ben/00.jpg", r / "ben/a:b.jpg"), "has a colon"),
+    "a comma": (lambda r: (r / "ben").rename(r / "Ben, B."), "'Ben, B./00.jpg' has a colon, comma"),
+    "not UTF-8": (
+        lambda r: (r / "ben/00.jpg").rename(r / "ben" / os.fsdecode(b"\xe9.jpg")),
+        r"'ben/\\udce9.jpg' is not named in UTF-8: rename it",
+    ),
+    "another suffix": (
+        lambda root: Image.new("RGB", (4, 8)).save(root / "ben/00.png"),
+        "ben/00.jpg and ben/00.png have one name in the data set, ben_00 without a suffix: rename",
+    ),
     "equal names": (
         lambda root: [
             shutil.copytree(root / "ben", root / "ben_x"),
@@ -184,7 +194,11 @@ def test_faults_are_found_at_the_door(tmp_path, spoil, words):
     ("name", "joint", "words"),
     [
         ("anna/99.jpg", (1, 1), "joints.csv: 1 names without an image: anna/99.jpg"),
-        ("anna/00.jpg", (8, 1), "anna/00.jpg is 8 high, 4 wide, and annotations place a joint"),
+        (
+            "anna/00.jpg",
+            (8, 1),
+            "annotation of anna/00.jpg has joints outside its image of 8 x 4 pixels",
+        ),
     ],
 )
 def test_annotations_that_do_not_fit(tmp_path, name, joint, words):

@@ -15,11 +15,12 @@ from vdg import systems
 from vdg.data import decoding, estimators, movenet_weights
 from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.data.batches import to_uint8
-from vdg.data.fitting import letter_box, open_picture
+from vdg.data.fitting import Frame, letter_box, open_picture
 from vdg.data.synthetic.render import NAMED_POSES, named_keypoints, render
 from vdg.errors import InputError
 from vdg.inference.keypoints import PoseFinder, doubts, pose_doubts
 from vdg.inference.transfer import (
+    BATCH,
     PoseTransfer,
     named_pose,
     read_openpose,
@@ -98,6 +99,22 @@ def test_named_pose_in_a_wider_frame_stands_in_its_middle():
 
 
 @pytest.mark.parametrize(
+    ("size", "height", "corner"),
+    [((128, 48), 96, (16, 0)), ((256, 64), 128, (64, 0)), ((128, 64), 128, (0, 0))],
+)
+@pytest.mark.parametrize("name", NAMED_POSES)
+def test_named_poses_fit_into_narrow_images(tmp_path, name, size, height, corner):
+    poses = {f"{name}@{azimuth}": named_pose(f"{name}@{azimuth}", size) for azimuth in (0, 45, 90)}
+    for text, joints in poses.items():
+        drawn = named_keypoints(name, float(text.partition("@")[2]), height)
+        np.testing.assert_array_equal(joints, np.where(drawn >= 0, drawn + corner, -1))
+        assert (joints < size).all()
+    write_keypoints(tmp_path / "poses.csv", poses, poses.values())
+    for text, joints in read_keypoints(tmp_path / "poses.csv").items():
+        np.testing.assert_array_equal(joints, poses[text])
+
+
+@pytest.mark.parametrize(
     ("pose", "words"),
     [("jump", "one of stand, walk"), ("walk@x", "'x' is not a number"), ("walk@nan", "'nan' is")],
 )
@@ -118,6 +135,34 @@ def test_letter_box_keeps_the_whole_picture():
     placed = frame.place(joints)
     assert placed[4].tolist() == [16, 14]
     assert (np.delete(placed, 4, 0) == -1).all()
+
+
+def test_the_centre_of_a_pixel_is_mapped():
+    """Row 10 of 32 covers the rows 40 to 43 of 128: its centre is where 42 begins."""
+    assert Frame(4, 0, 0).place(np.full((18, 2), 10)).tolist() == [[42, 42]] * 18
+    # half the size: rows 10 and 11 are row 5
+    assert Frame(0.5, 0, 3).place(np.full((2, 18, 2), 11)).tolist() == [[[5, 8]] * 18] * 2
+    picture = Image.new("RGB", (16, 32))
+    picture.putpixel((5, 10), (255, 255, 255))
+    pixels, frame = letter_box(picture, (128, 64))
+    y, x = frame.place(np.array([[10, 5]]))[0]
+    assert pixels[y, x, 0] == pixels.max()
+
+
+@pytest.mark.parametrize("picture", [(128, 64), (8, 4), (50, 70), (1000, 30), (3, 300)])
+def test_a_place_in_the_letter_box_and_back(picture):
+    frame, rows, columns = Frame.of(*picture, (64, 48)), *np.ogrid[:64, :48]
+    box = np.stack(np.broadcast_arrays(rows, columns), -1).reshape(-1, 2)
+    found = frame.undo(box)
+    inside = (found > -0.5) & (found < np.subtract(picture, 0.5))
+    box, found = box[inside.all(1)], found[inside.all(1)]
+    np.testing.assert_array_equal(frame.place(found), box)
+    every = np.stack(np.meshgrid(*map(np.arange, picture), indexing="ij"), -1).reshape(-1, 2)
+    away = np.abs(frame.undo(frame.place(every)) - every)
+    assert away.max() <= 0.5 / frame.scale + 1e-9  # half a pixel of the box
+    missing = np.full((18, 2), -1)
+    assert (frame.undo(missing) == -1).all()
+    assert (frame.place(missing) == -1).all()
 
 
 def test_pictures_as_people_have_them(tmp_path):
@@ -180,6 +225,29 @@ def test_python_call_equals_the_network(model, person):
     np.testing.assert_array_equal(two[1], one[0])
     with pytest.raises(InputError, match=r"the model takes \(1, 32, 16, 3\)"):
         transfer(person.image[None], source[None], target[None])
+
+
+class Recorder(torch.nn.Module):
+    """A generator that repeats its input and records the sizes of its batches."""
+
+    def __init__(self):
+        super().__init__()
+        self.batches = []
+
+    def forward(self, images, *_):
+        self.batches.append(len(images))
+        return images
+
+
+@pytest.mark.parametrize(("count", "batches"), [(70, [32, 32, 6]), (32, [32]), (1, [1]), (0, [0])])
+def test_many_images_pass_the_network_in_batches(uniform, count, batches):
+    assert BATCH == 32
+    model = PoseTransfer(Recorder(), SIZE, {}, torch.device("cpu"))
+    images = uniform(count, *SIZE, 3, low=0, high=255).to(torch.uint8).numpy()
+    joints = np.zeros((count, 18, 2))
+    for stage in model.both_stages(images, joints, joints):
+        np.testing.assert_array_equal(stage, images)
+    assert model.generator.batches == batches
 
 
 def test_command_writes_result_strip_and_key_points(model, person, tmp_path):
@@ -302,6 +370,19 @@ def test_key_points_that_are_written(tmp_path, person, finder):
     with pytest.raises(InputError, match=r"two.json: 2 people were found: .* --pose .*two.json:K"):
         finder().target(str(tmp_path / "two.json"))
     np.testing.assert_array_equal(finder().target(f"{tmp_path / 'two.json'}:0"), placed)
+
+
+def test_a_row_of_a_csv_is_of_one_person(tmp_path, person, finder):
+    photo, row = tmp_path / "person.png", f"{tmp_path / 'joints.csv'}:person.png"
+    with pytest.raises(InputError, match=r"--person 1: .*joints.csv:person.png is of one person"):
+        finder().source(photo, open_picture(photo), row, 1)
+
+
+def test_the_place_of_an_image_needs_no_resizing(tmp_path, person, finder, monkeypatch):
+    monkeypatch.setattr(Image.Image, "resize", None)
+    photo, found = tmp_path / "person.png", finder([whole(person)])
+    source = found.source(photo, open_picture(photo), None, None)
+    np.testing.assert_array_equal(source, found.target(str(photo)))
 
 
 def test_too_many_pixels(tmp_path, monkeypatch):

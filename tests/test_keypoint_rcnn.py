@@ -1,9 +1,12 @@
 """Keypoint R-CNN with a mocked network."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from vdg.data import keypoint_rcnn
 from vdg.data.coco import coco_to_openpose
@@ -88,6 +91,58 @@ def test_people():
     assert people(image, network=stub(detection([]))).shape == (0, 18, 2)
     unseen = detection([0.9], joint_score=KEYPOINT_SCORE - 0.1)
     assert people(image, network=stub(unseen)).shape == (0, 18, 2)
+
+
+@pytest.mark.parametrize(
+    ("size", "resized"),
+    [
+        ((128, 64), (512, 256)),
+        ((256, 256), (512, 512)),
+        ((480, 640), (512, 682)),
+        ((1024, 16), (512, 8)),
+        ((16, 1024), (20, 1333)),  # and not 512 x 32768
+        ((300, 1200), (333, 1333)),
+    ],
+)
+def test_images_are_resized_to_a_height_and_a_largest_width(size, resized):
+    transform = GeneralizedRCNNTransform(*keypoint_rcnn.input_sides(*size), [0.0], [1.0])
+    assert transform.resize(torch.zeros(3, *size))[0].shape[1:] == resized
+
+
+def test_the_network_itself_has_these_bounds():
+    transform = keypoint_rcnn.build_network(16, 1024).transform
+    assert (transform.min_size, transform.max_size) == ((512,), 1333)
+
+
+@pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (20_000, 49)])
+def test_nobody_is_in_a_line(size):
+    assert people(np.zeros((*size, 3), np.uint8)).shape == (0, 18, 2)
+
+
+def test_photographs_share_a_network(monkeypatch):
+    """It is built once per device, and resizes each image by its own size."""
+    built, seen = [], []
+
+    class Network:
+        transform = SimpleNamespace(min_size=None, max_size=None)
+
+        def __call__(self, images):
+            seen.append((self.transform.min_size, self.transform.max_size))
+            return [detection([0.9]) for _ in images]
+
+    def load(height, width, device, people):
+        built.append((device, people))
+        return Network()
+
+    monkeypatch.setattr(keypoint_rcnn, "load_network", load)
+    keypoint_rcnn._for_photographs.cache_clear()
+    try:
+        for size in ((128, 64), (16, 1024), (128, 64)):
+            assert len(people(np.zeros((*size, 3), np.uint8), torch.device("cpu"))) == 1
+    finally:
+        keypoint_rcnn._for_photographs.cache_clear()
+    assert built == [("cpu", keypoint_rcnn.CROWD)]
+    assert seen == [((256,), 512), ((512,), 1333), ((256,), 512)]
 
 
 def test_no_images():

@@ -12,8 +12,10 @@ from test_generate import finder, model, person  # noqa: F401
 from stages import generate
 from vdg import cli
 from vdg.data import estimators
+from vdg.data.fitting import Frame
 from vdg.errors import InputError
 from vdg.inference import motion
+from vdg.inference.keypoints import PoseFinder
 from vdg.inference.transfer import named_pose
 
 SIZE = (32, 16)
@@ -194,3 +196,18 @@ def test_one_person_is_followed(finder, person, tmp_path, monkeypatch):  # noqa:
     crowds = iter([np.stack([joints, other])])
     with pytest.raises(InputError, match=r"person.png: 2 people were found in the first frame"):
         found.motion(files, smoothed=False, fitted=False)
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_one_person_is_followed_in_large_frames(tmp_path, monkeypatch, fitted):
+    """In pixels of the frame, a newcomer on the left is near the first one's place in the box."""
+    Image.new("RGB", (1280, 720)).save(tmp_path / "frame.png")
+    joints = named_pose("walk", (400, 200))
+    first, newcomer = (np.where(joints >= 0, joints + np.array([250, x]), -1) for x in (1000, 20))
+    crowds = iter([first[None], np.stack([newcomer, first]), np.stack([first, newcomer])])
+    monkeypatch.setattr(estimators, "people", lambda *_: next(crowds))
+    found = PoseFinder((128, 64), "cpu", tmp_path / "out.png")
+    _, followed = found.motion([str(tmp_path / "frame.png")] * 3, smoothed=False, fitted=fitted)
+    assert (followed == followed[0]).all()
+    if not fitted:
+        np.testing.assert_array_equal(followed[0], Frame.of(720, 1280, (128, 64)).place(first))

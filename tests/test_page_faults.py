@@ -239,6 +239,8 @@ def test_a_password_comes_from_a_file_or_a_variable(tmp_path, monkeypatch):
     file = tmp_path / "password"
     file.write_text("one two three\nand a note\n")
     assert stage.password(file) == "one two three"
+    file.write_text("one two three\n", encoding="utf-8-sig")  # as editors of Windows save it
+    assert stage.password(file) == "one two three"
     monkeypatch.setenv("VDG_PASSWORD", "four five six")
     assert stage.password(None) == "four five six"
     monkeypatch.delenv("VDG_PASSWORD")

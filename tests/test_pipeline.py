@@ -401,15 +401,24 @@ def test_make_repro_explains_what_dvc_would_not(tmp_path):
     assert stages_run(result.stdout) == []
 
 
-def test_a_missing_estimator_is_told_before_any_work(repository, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("evaluation.pose", "keypoints", "evaluation.pose = keypoints"),
+        ("source.annotations", {"train": None, "test": None}, "source.annotations names no file"),
+    ],
+)
+def test_a_missing_estimator_is_told_before_any_work(
+    repository, tmp_path, monkeypatch, key, value, words
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    set_params(
-        repository, {"datasets": ["market1501"], "dataset.market1501.evaluation.pose": "keypoints"}
-    )
+    section = "dataset.market1501"
+    changes = {"datasets": ["market1501"], f"{section}.evaluation.pose": None}
+    set_params(repository, changes | {f"{section}.{key}": value})
     result = dvc(repository, "repro", check=False)
     text = result.stdout + result.stderr
-    assert "dataset.market1501.evaluation.pose = keypoints: no estimator of key points" in text
+    assert f"{section}.{words}: no estimator of key points" in text
     assert "run make estimator" in text
     assert stages_run(result.stdout) == ["resolve"]
 

@@ -152,7 +152,7 @@ def test_joint_outside_its_picture(folder, part, place):
         next(iter(poses.values()))[0] = place
 
     rewrite(folder, part, move)
-    with pytest.raises(InputError, match=rf"annotation-{part}.csv: \S+.png has a joint outside"):
+    with pytest.raises(InputError, match=rf"annotation-{part}.csv: \S+.png has joints outside"):
         preparation.build(folder, **OFFICIAL)
 
 
@@ -168,7 +168,8 @@ def test_filter_that_leaves_no_pair(folder, part):
 
 
 def test_every_identity_with_one_picture(packed, pose):
-    folder = packed({part: {f"{i}_a.png": pose(TORSO) for i in "12"} for part in ("train", "test")})
+    people = {"train": "12", "test": "34"}
+    folder = packed({k: {f"{i}_a.png": pose(TORSO) for i in v} for k, v in people.items()})
     with pytest.raises(InputError, match=r"no pair is left .* none shares its identity"):
         preparation.build(folder, **OFFICIAL)
 
@@ -177,9 +178,32 @@ def test_an_identity_with_one_picture_has_no_pair(packed, pose):
     names = ["1_a.png", "1_b.png", "2_a.png", "3_a.png", "3_b.png"]
     poses = {name: pose(TORSO) for name in names}
     poses["3_b.png"][2] = -1  # the filter leaves one of two
-    folder = packed({"train": poses, "test": poses})
+    folder = packed({"train": poses, "test": {f"1{name}": poses[name] for name in poses}})
     expected = [("1_a.png", "1_b.png"), ("1_b.png", "1_a.png")]
     assert names_of(preparation.build(folder, **OFFICIAL)["train"]) == expected
+
+
+@pytest.fixture
+def shared(packed, pose):
+    """A download folder whose parts share the identities 2 to 5; junk is in both, too."""
+    parts = {"train": ["", *"12345"], "test": ["", *"23456"]}
+    return packed(
+        {k: {f"{i}_{n}.png": pose(TORSO) for i in v for n in "ab"} for k, v in parts.items()}
+    )
+
+
+def test_identities_of_training_and_test(shared):
+    with pytest.raises(
+        InputError, match=r"share 4 identities: 2, 3, 4, \.\.\.; remove them from one"
+    ):
+        preparation.build(shared, **OFFICIAL)
+    preparation.build(shared, **HOLD_OUT)  # it takes the test people from the training part
+
+
+def test_a_published_list_may_share_identities(shared, capsys):
+    (shared / "pairs-test.csv").write_text("from,to\n2_a.png,2_b.png\n")
+    assert names_of(preparation.build(shared, **OFFICIAL)["test"]) == [("2_a.png", "2_b.png")]
+    assert "share 4 identities: 2, 3, 4, ...; kept, as the" in capsys.readouterr().err
 
 
 def test_pictures_without_annotation_are_left_out(folder):

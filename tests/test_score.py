@@ -17,6 +17,8 @@ from skimage.metrics import structural_similarity
 from stages.score import main
 from vdg import cli
 from vdg.data.annotations import write_keypoints
+from vdg.data.folders import draw_masks, read_folder, read_masks
+from vdg.errors import InputError
 from vdg.pose import pose_mask
 
 SETTING = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
@@ -167,6 +169,72 @@ def test_masks_from_pictures_and_from_key_points_agree(score, pictures, folders,
     table = pd.read_csv(tmp_path / "out" / "scores.csv")
     body = dict.fromkeys(NAMES, mask[..., None])
     np.testing.assert_allclose(table["mask_ssim"], expected(*pictures, body), atol=1e-6)
+
+
+BODY = np.full((18, 2), -1, np.int16)
+BODY[[2, 5, 8, 11]] = [[8, 4], [8, 11], [20, 5], [20, 10]]
+
+
+def drawn(tmp_path, rows, *pictures):
+    """Masks of 32 x 16 pictures from a CSV: {name of the row: key points}."""
+    write_keypoints(tmp_path / "joints.csv", rows, rows.values())
+    targets = dict.fromkeys(pictures, np.zeros((32, 16, 3), np.uint8))
+    return draw_masks(tmp_path / "joints.csv", targets)
+
+
+@pytest.mark.parametrize(
+    ("row", "others", "picture"),
+    [
+        ("hanna_01.jpg", ["anna_01.jpg", "hanna_02.jpg"], "hanna_02__hanna_01"),
+        ("12.png", ["2.png", "3.png"], "3__12"),
+        ("anna_01.jpg", ["anna_02.jpg"], "anna_02.jpg___anna_01.jpg_vis"),
+        ("b_1.jpg", ["a_b_1_c.jpg"], "a_b_1_c__b_1"),
+        ("ben/01.jpg", ["anna/01.jpg"], "anna_01__ben_01"),
+    ],
+)
+def test_the_row_of_a_picture_is_that_of_its_target(tmp_path, row, others, picture):
+    rows = dict.fromkeys([*others, row], BODY) | {row: BODY + (BODY >= 0)}
+    for order in (rows, dict(reversed(rows.items()))):
+        mask = drawn(tmp_path, order, picture)[0]
+        np.testing.assert_array_equal(mask, pose_mask(rows[row], 32, 16))
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (
+            {"a/b.jpg": BODY, "a_b.png": BODY},
+            "a/b.jpg and a_b.png have one name, a_b, without a su",
+        ),
+        ({"c.jpg": BODY}, "joints.csv has no row for a_b__a: add one"),
+        ({"a.jpg": BODY + 12}, "a_b__a has joints outside its image of 32 x 16 pixels"),
+        ({"a.jpg": BODY * 0 - 1}, "joints.csv has no joint for a_b__a: leave its picture out"),
+    ],
+    ids=["one name", "no row", "outside", "no joint"],
+)
+def test_key_points_that_give_no_mask(tmp_path, rows, words):
+    with pytest.raises(InputError, match=words):
+        drawn(tmp_path, rows, "a_b__a")
+
+
+@pytest.mark.parametrize("mode", ["L", "P"])
+def test_a_mask_without_white(tmp_path, mode):
+    """Of 0 and 1, or with a dark colour for the body."""
+    mask = Image.new(mode, (16, 32))
+    mask.paste(1, (4, 4, 12, 28))
+    if mode == "P":
+        mask.putpalette([0, 0, 0, 128, 0, 0])
+    mask.save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="the mask of a has no pixel above 127: save masks white"):
+        read_masks(tmp_path, {"a": np.zeros((32, 16, 3), np.uint8)})
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB"])
+def test_a_transparent_colour_is_refused_as_an_alpha_channel_is(tmp_path, mode):
+    colour = (0, 0, 0) if mode == "RGB" else 0
+    Image.new(mode, (16, 32)).save(tmp_path / "a.png", transparency=colour)
+    with pytest.raises(InputError, match=r"a.png has a transparent colour: save it as RGB without"):
+        read_folder(tmp_path)
 
 
 def test_inception_score_and_fid_carry_the_stand_ins_name(score, folders):

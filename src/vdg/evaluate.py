@@ -76,7 +76,7 @@ def _start(config: dict) -> torch.device:
     if config["lpips"]:
         perceptual.check_available()
     if config["pose"] == "keypoints":
-        estimators.require_one()
+        estimators.require(config["estimator"])
     set_up(0, config["deterministic"], config["threads"])
     return select_device(config["device"])
 
@@ -287,5 +287,6 @@ def _write(
     table.insert(0, "from", names[pairs.positions[:, 0]])
     scores = {"metrics": metrics, "pairs": len(table), "classifier": scorer.classifier.name}
     write_json(output / f"{name}.json", scores | {"about": about})
-    write_bytes(output / f"{name}.csv", table.to_csv(index=False, float_format="%.6f").encode())
+    text = table.to_csv(index=False, float_format="%.6f")
+    write_bytes(output / f"{name}.csv", text.encode("utf-8", "surrogateescape"))
     return table

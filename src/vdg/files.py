@@ -170,7 +170,7 @@ def write_bytes(path, data: bytes) -> None:
 
 
 def write_all(contents: dict[Path | str, bytes]) -> None:
-    """Write several files atomically; if one cannot be written, none is replaced."""
+    """Write several files, each atomically; all are written before the first is put in place."""
     with contextlib.ExitStack() as moves:
         for path, data in contents.items():
             temporary = moves.enter_context(replacing(path))

@@ -89,7 +89,7 @@ def check_names(names: Iterable[str], known: Collection[str], what: str) -> None
 def _rows(path, header):
     """Yield (line number, text) of each line after the header."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")  # spreadsheets write a byte-order mark
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; check the path") from error
     except UnicodeDecodeError as error:

@@ -23,6 +23,7 @@ from vdg.errors import InputError
 TIMEOUT = 60  # seconds without a byte after which a download fails
 UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile)
 UNREADABLE += (zlib.error, lzma.LZMAError)
+CLUTTER = {"__MACOSX", "@eaDir"}  # folders of macOS's zip files and of Synology's thumbnails
 LARGEST_MEMBER = 1 << 26  # bytes; images of the data sets have a few thousand
 
 
@@ -125,8 +126,9 @@ class Archive:
 
     members: relative names with forward slashes, sorted; operating systems' own files are skipped.
 
-    Raises InputError if the path is neither a folder nor a complete zip file, for encrypted
-    archives, for duplicate names and for names that point outside the archive.
+    Raises InputError if the path is neither a folder nor a complete zip file, for folders that
+    cannot be read, encrypted archives, duplicate names, names with backslashes and names that point
+    outside the archive.
     """
 
     def __init__(self, root: Path):
@@ -163,7 +165,11 @@ class Archive:
     def _checked(self, info):
         name = info.filename
         link = stat.S_ISLNK(info.external_attr >> 16)
-        if link or name.startswith("/") or "\\" in name or ".." in name.split("/"):
+        if "\\" in name:  # some Windows programs write them, against the zip format
+            raise InputError(
+                f"{self.root}: entry {name!r} has backslashes: zip it again with forward slashes"
+            )
+        if link or name.startswith("/") or ".." in name.split("/"):
             what = "is a symbolic link" if link else "points outside of the archive"
             raise InputError(f"{self.root}: entry {name!r} {what}: get the archive again")
         if info.flag_bits & 1:
@@ -226,11 +232,22 @@ class Archive:
 
 
 def _walk(root):
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=_refuse):
+        # in place, so that os.walk does not enter them
+        folders[:] = [name for name in folders if not _is_clutter(name)]
         for name in names + [name for name in folders if (Path(folder) / name).is_symlink()]:
             yield Path(folder) / name
 
 
+def _refuse(error):
+    """Raise an error that os.walk would skip, together with the folder's images."""
+    raise InputError(
+        f"cannot read the folder {error.filename}: {error.strerror}; make it readable"
+    ) from error
+
+
 def _is_clutter(name):
-    *folders, base = name.split("/")  # base is empty for a directory entry
-    return base in ("", "Thumbs.db", "desktop.ini") or base[0] == "." or "__MACOSX" in folders
+    """Whether a relative path is of an operating system: hidden, thumbnails, a folder's entry."""
+    *_, base = parts = name.split("/")  # base is empty for a directory entry
+    hidden = any(part.startswith(".") and part != "." for part in parts)
+    return hidden or base in ("", "Thumbs.db", "desktop.ini") or not CLUTTER.isdisjoint(parts)

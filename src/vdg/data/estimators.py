@@ -60,6 +60,16 @@ def _has(estimator) -> bool:
     return estimator.weights_file().is_file()
 
 
+def require(expected: str | None) -> None:
+    """Raise InputError if the estimator of `load` is not the one that a run is recorded with."""
+    require_one()
+    if name() != expected:
+        raise InputError(
+            f"the settings in configs/ are of the estimator {expected}, and {name()} is installed: "
+            "run dvc repro -f resolve, then dvc repro"
+        )
+
+
 def require_one() -> None:
     """Raise InputError if no weights are installed."""
     if not available():

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from vdg.data.decoding import open_file, opened, upright
+from vdg.errors import InputError
 
 
 class Frame(NamedTuple):
@@ -23,9 +24,33 @@ class Frame(NamedTuple):
         return cls(scale, (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
 
     def place(self, keypoints: np.ndarray) -> np.ndarray:
-        """Map joints (18, 2) from the image to the letter-box; missing joints stay -1."""
-        moved = np.floor(keypoints * self.scale + [self.top, self.left])
-        return np.where((keypoints >= 0).all(-1, keepdims=True), moved, -1).astype(np.int16)
+        """Map joints (..., 18, 2) from the image to the letter-box; missing joints stay -1.
+
+        Joints are indices of pixels, whose centres are mapped: pixel k spans [k, k + 1). An index
+        may be fractional: the image begins at -0.5.
+        """
+        moved = np.floor((keypoints + 0.5) * self.scale + [self.top, self.left])
+        return np.where((keypoints > -1).all(-1, keepdims=True), moved, -1).astype(np.int16)
+
+    def undo(self, placed: np.ndarray) -> np.ndarray:
+        """The inverse of `place`: float (..., 18, 2), fractional indices; missing joints stay -1.
+
+        A joint beside the image gets an index outside of it.
+        """
+        moved = (placed + 0.5 - [self.top, self.left]) / self.scale - 0.5
+        return np.where((placed >= 0).all(-1, keepdims=True), moved, -1)
+
+
+def require_inside(joints: np.ndarray, size: tuple[int, int], where: str, image: str) -> None:
+    """Raise InputError if joints (18, 2) lie outside an image of `size` (H, W).
+
+    where: file and row of the joints; image: which image. Both are for the message.
+    """
+    if (joints >= size).any():
+        raise InputError(
+            f"{where} has joints outside {image} of {size[0]} x {size[1]} pixels (height x width): "
+            "they are of a picture of another size; give them in pixels of this one"
+        )
 
 
 def open_picture(path: Path) -> Image.Image:

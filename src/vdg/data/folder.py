@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from vdg.data.annotations import check_names, read_keypoints
 from vdg.data.archive import Archive
-from vdg.data.fitting import letter_box
+from vdg.data.fitting import letter_box, require_inside
 from vdg.data.images import ImageSet
 from vdg.data.market1501 import identity_of
 from vdg.errors import InputError
@@ -24,7 +24,7 @@ HELP = (
 )
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 NOTES = (".csv", ".json", ".md", ".txt")  # files that may lie beside images
-SEPARATORS = re.compile(r"[:\r\n]")  # of the CSV of key points
+SEPARATORS = re.compile(r"[:,\r\n]")  # of the CSV files of key points and of pairs
 FEWEST_PAIRS = 10  # of the test split: the ten splits of IS need one image each
 Keypoints = dict[str, np.ndarray]
 
@@ -109,10 +109,7 @@ def listing(archive: Archive) -> list[Photo]:
 
 def _photo(member: str, archive: Archive) -> Photo:
     folder, _, file = member.rpartition("/")
-    if SEPARATORS.search(member):
-        raise InputError(
-            f"{archive.root}: {member!r} has a colon or line break in its name: rename it"
-        )
+    _check_name(member, archive)
     if folder:
         if "/" in folder:
             raise InputError(
@@ -126,21 +123,37 @@ def _photo(member: str, archive: Archive) -> Photo:
     return Photo(identity_of(file), member)
 
 
+def _check_name(member: str, archive: Archive) -> None:
+    """Raise InputError for a path that a CSV of key points or pairs cannot hold."""
+    if SEPARATORS.search(member):
+        raise InputError(
+            f"{archive.root}: {member!r} has a colon, comma or line break in its name: rename it"
+        )
+    try:
+        member.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{archive.root}: {member!r} is not named in UTF-8: rename it") from error
+
+
 def _help(archive: Archive) -> str:
     return HELP.replace("{path}", str(archive.root))
 
 
 def check(photos: list[Photo], archive: Archive) -> None:
-    """Raise InputError for fewer than two identities, an identity with one image, equal names."""
+    """Raise InputError for fewer than two identities, an identity with one image, equal names.
+
+    Names that differ in their suffix alone are equal, because generated images have none.
+    """
     members: dict[str, str] = {}
     count: dict[str, int] = {}
     for photo in photos:
-        if photo.name in members:
+        stem = Path(photo.name).stem
+        if stem in members:
             raise InputError(
-                f"{archive.root}: {members[photo.name]} and {photo.member} have one name in the "
-                f"data set, {photo.name}: rename one"
+                f"{archive.root}: {members[stem]} and {photo.member} have one name in the data "
+                f"set, {stem} without a suffix: rename one"
             )
-        members[photo.name] = photo.member
+        members[stem] = photo.member
         count[photo.identity] = count.get(photo.identity, 0) + 1
     if len(count) < 2:
         who = f"only {next(iter(count))}" if count else "nobody with an identity"
@@ -190,11 +203,8 @@ def _read(
         images[index], frame = letter_box(picture, size)
         if given is not None and photo.member in given:
             joints = given[photo.member]
-            if (joints >= (picture.height, picture.width)).any():
-                raise InputError(
-                    f"{archive.root}: {photo.member} is {picture.height} high, {picture.width} "
-                    "wide, and annotations place a joint outside of it: they are of another size"
-                )
+            where = f"{archive.root}: the annotation of {photo.member}"
+            require_inside(joints, (picture.height, picture.width), where, "its image")
             placed[photo.name] = frame.place(joints)
     names, identities = ([getattr(p, key) for p in photos] for key in ("name", "identity"))
     return ImageSet(names, identities, images), None if given is None else placed

@@ -7,6 +7,7 @@ import numpy as np
 
 from vdg.data.annotations import read_keypoints
 from vdg.data.decoding import open_file, opened, upright
+from vdg.data.fitting import require_inside
 from vdg.errors import InputError
 from vdg.pose import pose_mask
 
@@ -19,8 +20,8 @@ Pictures = dict[str, np.ndarray]
 def read_folder(folder: Path, mode: str = "RGB") -> Pictures:
     """Read the JPEG and PNG files of a folder. mode: "RGB", or "L" for masks (H, W).
 
-    Raises InputError for a folder without images, a file that does not decode or has an alpha
-    channel, and two files of equal stem.
+    Raises InputError for a folder without images, a file that does not decode or has transparent
+    pixels, and two files of equal stem.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -40,6 +41,8 @@ def _read(file: Path, mode: str) -> np.ndarray:
     with open_file(file) as data, opened(data, str(file), ("JPEG", "PNG")) as picture:
         if picture.mode not in ("RGB", "L", "P", "1"):
             raise InputError(f"{file} is {picture.mode}: save it as RGB")
+        if "transparency" in picture.info:  # converting to RGB would drop it silently
+            raise InputError(f"{file} has a transparent colour: save it as RGB without one")
         return np.asarray(upright(picture, str(file)).convert(mode))
 
 
@@ -124,7 +127,10 @@ def require_same_names(one: Pictures, other: Pictures, first: str, second: str) 
 
 
 def read_masks(folder: Path, targets: Pictures) -> np.ndarray:
-    """Masks of the targets from images of equal names: bool (N, H, W), body above 127."""
+    """Masks of the targets from images of equal names: bool (N, H, W), body above 127.
+
+    Raises InputError for a mask without a target, of another size or without a body.
+    """
     masks = read_folder(folder, "L")
     require_same_names(masks, targets, "mask", "target")
     for name, target in targets.items():
@@ -132,23 +138,68 @@ def read_masks(folder: Path, targets: Pictures) -> np.ndarray:
             raise InputError(
                 f"{name}: the mask is {_size(masks[name].shape)}, its target {_size(target.shape)}"
             )
+        if not (masks[name] > 127).any():  # the mask-SSIM of such a pair is always 1
+            raise InputError(
+                f"{folder}: the mask of {name} has no pixel above 127: save masks white on black, "
+                "the body as 255"
+            )
     return np.stack([masks[name] > 127 for name in targets])
 
 
 def draw_masks(keypoints: Path, targets: Pictures) -> np.ndarray:
     """Pose masks M_b of the targets, (N, H, W), from a CSV of key points.
 
-    A target uses the row whose name occurs in its file name. If several occur, the last one is
-    used, because other systems name their files SOURCE___TARGET.
+    A target uses the row whose name occurs in its file name. If several occur, the one that ends
+    last is used, because other systems name their files SOURCE___TARGET; of those that end in one
+    place, the longest.
+
+    Raises InputError for a target without a row or joint, and for joints outside of it.
     """
-    rows = {Path(name).stem: joints for name, joints in read_keypoints(keypoints).items()}
+    rows = _rows(keypoints)
     masks = []
     for name, target in targets.items():
-        row = name if name in rows else max(rows, key=lambda row: (name.rfind(row), len(row)))
-        if row not in name:
-            raise InputError(f"{keypoints} has no row for {name}")
-        masks.append(pose_mask(rows[row], *target.shape[:2]))
+        joints = rows[_row_of(name, rows, keypoints)]
+        _check_joints(joints, name, target.shape[:2], keypoints)
+        masks.append(pose_mask(joints, *target.shape[:2]))
     return np.stack(masks)
+
+
+def _rows(keypoints: Path) -> dict[str, np.ndarray]:
+    """Key points (18, 2) by the name that a data set gives an image, without suffix.
+
+    Raises InputError for two rows of one name.
+    """
+    given: dict[str, str] = {}
+    rows: dict[str, np.ndarray] = {}
+    for name, joints in read_keypoints(keypoints).items():
+        row = Path(name.replace("/", "_")).stem  # anna/01.jpg is anna_01, as in vdg.data.folder
+        if row in rows:
+            raise InputError(
+                f"{keypoints}: {given[row]} and {name} have one name, {row}, without a suffix: "
+                "rename one"
+            )
+        given[row], rows[row] = name, joints
+    return rows
+
+
+def _row_of(name: str, rows: dict[str, np.ndarray], keypoints: Path) -> str:
+    """The row of a target, as in `draw_masks`. Raises InputError if there is none."""
+    if name in rows:
+        return name
+    found = [row for row in rows if row in name]
+    if not found:
+        raise InputError(
+            f"{keypoints} has no row for {name}: add one, named as the picture is, with _ for /"
+        )
+    # by its end, because a row's name may be the end of another's: anna_01 in hanna_01
+    return max(found, key=lambda row: (name.rfind(row) + len(row), len(row)))
+
+
+def _check_joints(joints: np.ndarray, name: str, size: tuple[int, int], keypoints: Path) -> None:
+    """Raise InputError for joints outside of a target, and if all are missing."""
+    require_inside(joints, size, f"{keypoints}: {name}", "its image")
+    if (joints < 0).all():  # an empty mask, with which mask-SSIM is always 1
+        raise InputError(f"{keypoints} has no joint for {name}: leave its picture out")
 
 
 def _size(shape: tuple[int, ...]) -> str:

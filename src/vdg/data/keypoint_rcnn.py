@@ -19,6 +19,7 @@ PERSON_SCORE = 0.5
 KEYPOINT_SCORE = 2.0
 # People in COCO are larger than in re-identification crops: 128 and 256 px are resized to 512.
 NETWORK_HEIGHT = 512
+LONGEST = 1333  # pixels; maximum side of a resized image, torchvision's default
 CROWD = 20  # maximum number of people detected in a photograph
 
 
@@ -40,23 +41,39 @@ def load_network(height: int, width: int, device="cpu", people: int = 1) -> torc
 def build_network(
     height: int, width: int, weights: dict | None = None, people: int = 1
 ) -> torch.nn.Module:
-    """Build torchvision's keypointrcnn_resnet50_fpn, resizing its input to a height of 512 px."""
+    """Build torchvision's keypointrcnn_resnet50_fpn, which resizes its input; see `input_sides`."""
     from torchvision.models.detection import KeypointRCNN  # takes two seconds to import
     from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
     from torchvision.ops import FrozenBatchNorm2d
 
     norm = functools.partial(FrozenBatchNorm2d, eps=0.0)  # as COCO_V1 was trained
-    scale = NETWORK_HEIGHT / height
+    shorter, longer = input_sides(height, width)
     network = KeypointRCNN(
         resnet_fpn_backbone(backbone_name="resnet50", weights=None, norm_layer=norm),
         num_classes=2,
-        min_size=round(min(height, width) * scale),
-        max_size=round(max(height, width) * scale),
+        min_size=shorter,
+        max_size=longer,
         box_detections_per_img=people,  # the highest scores
     )
     if weights is not None:
         network.load_state_dict(weights)
     return network
+
+
+def input_sides(height: int, width: int) -> tuple[int, int]:
+    """Bounds of the shorter and the longer side to which images of one size are resized.
+
+    The height becomes NETWORK_HEIGHT unless the width would exceed LONGEST. torchvision keeps the
+    aspect ratio and both bounds.
+    """
+    scale = NETWORK_HEIGHT / height
+    return round(min(height, width) * scale), min(round(max(height, width) * scale), LONGEST)
+
+
+@functools.cache
+def _for_photographs(device: str) -> torch.nn.Module:
+    """The network of `people`, once per device: building it takes longer than an image."""
+    return load_network(NETWORK_HEIGHT, NETWORK_HEIGHT, device, CROWD)
 
 
 @functools.cache
@@ -103,7 +120,12 @@ def people(image, device="cpu", network=None) -> np.ndarray:
     """
     pixels = torch.as_tensor(np.array(image))
     height, width, _ = pixels.shape
-    network = load_network(height, width, device, CROWD) if network is None else network
+    shorter, longer = input_sides(height, width)
+    if min(height, width) * longer < 2 * max(height, width):
+        return np.empty((0, 18, 2), np.int16)  # a line, of which resizing would leave nothing
+    if network is None:
+        network = _for_photographs(str(device))
+        network.transform.min_size, network.transform.max_size = (shorter,), longer
     found = _joints(network([pixels.to(device).permute(2, 0, 1).float() / 255])[0], height, width)
     return found[(found >= 0).any((1, 2))]  # drop detections without any joint
 

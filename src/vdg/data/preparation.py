@@ -1,5 +1,6 @@
 """Prepare a packed data set for training and evaluation: filter, split, pairs and masks."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from tqdm import tqdm
 
 from vdg.data import estimators
 from vdg.data.annotations import check_names, read_keypoints, read_pairs
+from vdg.data.fitting import require_inside
 from vdg.data.images import ImageSet
 from vdg.data.pairs import all_pairs, hold_out, is_valid
 from vdg.data.poses import PoseSet
@@ -32,7 +34,8 @@ def build(
         identities, to tune settings; with 0 the validation split has no pairs.
     device: device of the key-point estimation if the data set has no annotations.
 
-    Raises InputError if a split is missing, a joint lies outside its image, or no pair remains.
+    Raises InputError if a split is missing, a joint lies outside its image, training and test share
+    identities, or no pair remains.
     """
     if split == "official" and not (download / "test.safetensors").is_file():
         raise InputError(
@@ -50,6 +53,7 @@ def build(
     if split == "official":
         test = _Part.read(download, "test", device)
         held_out = set(test.identity.values())
+        _report_shared(sorted(held_out.intersection(kept)), published.is_file())
     else:
         test = train
         kept, held_out = hold_out(kept, hold_out_identities, "hold_out_identities")
@@ -60,6 +64,21 @@ def build(
         "validation": train.poses(validation, None, empty=not validation_identities),
         "test": test.poses(held_out, wanted),
     }
+
+
+def _report_shared(identities: list[str], published: bool) -> None:
+    """Report identities of both the training and the test part, if there are any.
+
+    published: a published list of pairs fixes the split, so it is used as it is, with a warning.
+    Raises InputError otherwise, because the scores would be of people seen in training.
+    """
+    if not identities:
+        return
+    shown = ", ".join(identities[:3]) + (", ..." if identities[3:] else "")
+    shared = f"training and test share {len(identities)} identities: {shown}"
+    if not published:
+        raise InputError(f"{shared}; remove them from one part, or set poses.split to hold-out")
+    print(f"{shared}; kept, as the published list of pairs has them", file=sys.stderr)
 
 
 @dataclass
@@ -81,11 +100,7 @@ class _Part:
             found = estimators.load(*size, device)(images.images)
             keypoints = dict(zip(images.names, found, strict=True))
         for name, joints in keypoints.items():
-            if (joints >= size).any():
-                raise InputError(
-                    f"{annotation}: {name} has a joint outside its picture of {size[0]} x "
-                    f"{size[1]}: the annotations are for pictures of another size"
-                )
+            require_inside(joints, size, f"{annotation}: {name}", "its image")
         identity = dict(zip(images.names, images.identities, strict=True))
         return cls(part, images.names, identity, keypoints, size)
 

@@ -14,12 +14,12 @@ from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
 from vdg.data import estimators
-from vdg.data.fitting import letter_box, open_picture
+from vdg.data.fitting import Frame, letter_box, open_picture
 from vdg.data.synthetic.render import NAMED_POSES, render
 from vdg.drawing import COLOURS, enlarge
 from vdg.errors import InputError
 from vdg.inference.keypoints import doubts, pose_doubts
-from vdg.inference.transfer import PoseTransfer, named_pose, require_torso
+from vdg.inference.transfer import PoseTransfer, named_height, named_pose, require_torso
 from vdg.pose import SKELETON, TORSO, has_torso
 from vdg.runtime import select_device
 
@@ -199,7 +199,7 @@ class Studio:
             raise InputError(f"there is no person {index!r}: reload the page")
         image, keypoints = self.people[index]
         size = self.model(model).size
-        joints = letter_box(image, size)[1].place(keypoints)
+        joints = _frame(image, size).place(keypoints)
         return image, editor_value(joints, size, image)
 
     def upload(self, path: str | None, model: str):
@@ -217,7 +217,7 @@ class Studio:
             return image, editor_value(named_pose("stand", size), size, image)
         for doubt in doubts(image, joints, size):
             gr.Warning(f"The picture: {doubt}")
-        return image, editor_value(letter_box(image, size)[1].place(joints), size, image)
+        return image, editor_value(_frame(image, size).place(joints), size, image)
 
     def _estimated(self, image: Image.Image, model: str) -> np.ndarray | None:
         """Joints (18, 2) of the most confident person, preferably one with a complete torso."""
@@ -243,13 +243,12 @@ class Studio:
         old = tuple(source["size"])
         if old not in {self.model(name).size for name in self.choices}:
             raise InputError("the skeletons are of no model that is here: reload the page")
-        frame = letter_box(image, old)[1]
-        seen = (joints + 0.5 - [frame.top, frame.left]) / frame.scale
-        seen = np.where(joints >= 0, seen.clip(0, [image.height - 1, image.width - 1]), -1)
-        placed = letter_box(image, size)[1].place(seen)
-        # target: scaled by the height and centred in the width, like named poses
-        joints, scale = joints_of(target), size[0] / old[0]
-        moved = np.floor((joints + 0.5) * scale + [0, (size[1] - old[1] * scale) / 2])
+        # the image ends at its height less 0.5, which is outside: a joint beside it moves onto it
+        inside = _frame(image, old).undo(joints).clip(-0.5, np.subtract(image.size[::-1], 0.501))
+        placed = _frame(image, size).place(np.where(joints >= 0, inside, -1))
+        # target: scaled and centred like named poses
+        joints, scale = joints_of(target), named_height(size) / named_height(old)
+        moved = np.floor((joints + 0.5 - np.array(old) / 2) * scale + np.array(size) / 2)
         moved = np.where(joints >= 0, moved.clip(0, [size[0] - 1, size[1] - 1]), -1).astype(int)
         return editor_value(placed, size, image), editor_value(moved, size)
 
@@ -273,6 +272,11 @@ class Studio:
         change = np.abs(result.astype(int) - coarse).astype(np.uint8)
         scale = max(1, SHOWN_HEIGHT // network.size[0])
         return *(enlarge(x, scale) for x in (coarse, result, change)), took
+
+
+def _frame(image: Image.Image, size: tuple[int, int]) -> Frame:
+    """The position of an image in a letter-box of `size` (H, W)."""
+    return Frame.of(image.height, image.width, size)
 
 
 def _bundled(identity: int) -> tuple[Image.Image, np.ndarray]:

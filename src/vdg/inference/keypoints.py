@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from vdg.data import estimators
-from vdg.data.fitting import Frame, letter_box, open_picture
+from vdg.data.fitting import Frame, open_picture, require_inside
 from vdg.data.synthetic.render import NAMED_POSES
 from vdg.drawing import skeleton
 from vdg.errors import InputError
@@ -41,17 +41,26 @@ class PoseFinder:
     def source(self, path: Path, picture: Image.Image, given: str | None, person: int | None):
         """Joints (18, 2) of the source image.
 
-        given: CSV:NAME or JSON, in pixels of the original image; None estimates them.
+        given: CSV:NAME or JSON, in pixels of the original image; None estimates them. person: which
+        of several in the JSON or in the image.
+
+        Raises InputError as `_one` does, for joints outside the image, and for a `person` beside a
+        row of a CSV.
         """
         if given is None:
             people = estimators.people(picture, self.device)
             joints = self._one(people, person, str(path), "--person {}", picture, "people")
         else:
+            if person is not None and not given.endswith(".json"):
+                raise InputError(
+                    f"--person {person}: {given} is of one person: leave --person out, or name the "
+                    "row of the other in --keypoints"
+                )
             joints = self._written(given, person, "--person {}")
-            _require_inside(joints, (picture.height, picture.width), given, "the source")
+            require_inside(joints, (picture.height, picture.width), given, "the source")
         for doubt in doubts(picture, joints, self.size):
             print(f"warning: {path}: {doubt}", file=sys.stderr)
-        placed = letter_box(picture, self.size)[1].place(joints)
+        placed = Frame.of(picture.height, picture.width, self.size).place(joints)
         require_torso(placed, given or str(path))
         return placed
 
@@ -63,12 +72,12 @@ class PoseFinder:
         choice = f"--pose {file}:{{}}"
         if ".csv" in text or file.endswith(".json"):
             joints = self._written(text if ".csv" in text else file, person, choice)
-            _require_inside(joints, self.size, text, "a picture of the model")
+            require_inside(joints, self.size, text, "a picture of the model")
         elif Path(file).suffix or Path(file).is_file():
             picture = open_picture(Path(file))
             people = estimators.people(picture, self.device)
             joints = self._one(people, person, file, choice, picture, "pose-people")
-            joints = letter_box(picture, self.size)[1].place(joints)
+            joints = Frame.of(picture.height, picture.width, self.size).place(joints)
         else:
             return named_pose(text, self.size)  # its error lists the named poses
         require_torso(joints, text)
@@ -90,7 +99,7 @@ class PoseFinder:
         poses = np.full((len(frames), 18, 2), -1)
         for number, file in enumerate(frames):
             earlier = poses[:number][(poses[:number] >= 0).any((1, 2))]
-            people, place = self._frame(file, fitted)
+            people = self._frame(file, fitted)
             if len(people) > 1 and not len(earlier):
                 raise InputError(
                     f"{file}: {len(people)} people were found in the first frame with people: "
@@ -100,7 +109,7 @@ class PoseFinder:
                 away = pose_distance(people, np.repeat(earlier[-1:], len(people), 0))
                 people = people[[np.argmin(np.nan_to_num(away, nan=np.inf))]]
             if len(people):
-                poses[number] = people[0] if place is None else place(people[0])
+                poses[number] = people[0]
         tracks = np.where(poses >= 0, poses, np.nan)
         if np.isnan(tracks).all():
             raise InputError(f"{frames[0]} and {len(frames) - 1} other frames: no person was found")
@@ -118,8 +127,8 @@ class PoseFinder:
             print(f"warning: {count}: {doubt}", file=sys.stderr)
         return list(np.array(frames)[kept]), joints
 
-    def _frame(self, file: str, fitted: bool):
-        """People (K, 18, 2) in a frame, and what moves them to the model's images, if anything."""
+    def _frame(self, file: str, fitted: bool) -> np.ndarray:
+        """People (K, 18, 2) in a frame: in its pixels if `fitted`, else in the model's images."""
         if file.lower().endswith(".json"):
             people = read_openpose(Path(file))
             if not fitted and (people >= self.size).any():
@@ -127,11 +136,13 @@ class PoseFinder:
                     f"{file} has joints outside a picture of the model of {self.size[0]} x "
                     f"{self.size[1]} pixels (height x width): --fit scales the motion into it"
                 )
-            return people[(people >= 0).any((1, 2))], None
+            return people[(people >= 0).any((1, 2))]
         picture = open_picture(Path(file))
         people = estimators.people(picture, self.device)
-        frame = Frame.of(picture.height, picture.width, self.size)
-        return people, None if fitted else frame.place
+        if fitted:
+            return people
+        # all of them, because they are compared with the pose of the frame before
+        return Frame.of(picture.height, picture.width, self.size).place(people)
 
     def _written(self, text: str, person: int | None, choice: str) -> np.ndarray:
         """Joints (18, 2) of a row of a CSV or of one person in a JSON."""
@@ -236,11 +247,3 @@ def _split_person(text: str) -> tuple[str, int | None]:
     """ "photo.jpg:2" -> ("photo.jpg", 2); without a number, (text, None)."""
     found = re.fullmatch(r"(.+\.\w+):(\d+)", text)
     return (found[1], int(found[2])) if found else (text, None)
-
-
-def _require_inside(joints: np.ndarray, size: tuple[int, int], text: str, what: str) -> None:
-    if (joints >= size).any():
-        raise InputError(
-            f"{text} has joints outside {what} of {size[0]} x {size[1]} pixels (height x width): "
-            "they are of a picture of another size"
-        )

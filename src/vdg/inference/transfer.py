@@ -19,6 +19,7 @@ from vdg.pose import has_torso
 from vdg.runtime import select_device
 
 PRETRAINED = Path("pretrained/market1501-holdout-warp-both.safetensors")
+BATCH = 32  # images that pass the network at once, so that any number fits into memory
 CONFIDENCE = 0.1  # minimum confidence of a joint; OpenPose draws no joint below it
 
 
@@ -78,12 +79,21 @@ def split_azimuth(text: str) -> tuple[str, float]:
 def named_pose(text: str, size: tuple[int, int]) -> np.ndarray:
     """Key points of a named pose, with an optional azimuth: "walk", "arms-up@90". See NAMED_POSES.
 
-    size: (H, W) of the image. Returns int16 (18, 2), (y, x), -1 = missing.
+    size: (H, W) of the image. The pose stands in its middle, as high as it, or smaller where a
+    person of that height would not fit into the width.
+
+    Returns int16 (18, 2), (y, x), -1 = missing.
     """
     name, degrees = split_azimuth(text)
-    drawn = named_keypoints(name, degrees, size[0])
-    shift = np.array([0, (size[1] - size[0] // 2) // 2])  # named_keypoints' image has width H // 2
+    height = named_height(size)
+    drawn = named_keypoints(name, degrees, height)
+    shift = (np.array(size) - [height, height // 2]) // 2  # its image is half as wide as high
     return np.where(drawn >= 0, drawn + shift, -1).astype(np.int16)
+
+
+def named_height(size: tuple[int, int]) -> int:
+    """The height of a named pose's image in an image of `size` (H, W), which is half as wide."""
+    return min(size[0], 2 * size[1])
 
 
 def csv_row(path: Path, name: str) -> np.ndarray:
@@ -140,7 +150,6 @@ class PoseTransfer:
         """
         return self.both_stages(images, sources, targets)[1]
 
-    @torch.inference_mode()
     def both_stages(
         self, images: np.ndarray, sources: np.ndarray, targets: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -152,6 +161,16 @@ class PoseTransfer:
                 f"pictures {images.shape} and key points {sources.shape}, {targets.shape}: the "
                 f"model takes {shape}, {joints} and {joints}"
             )
+        starts = range(0, max(len(images), 1), BATCH)  # no images are a batch, too
+        parts = [[x[i : i + BATCH] for x in (images, sources, targets)] for i in starts]
+        coarse, results = zip(*(self._batch(*part) for part in parts), strict=True)
+        return np.concatenate(coarse), np.concatenate(results)
+
+    @torch.inference_mode()
+    def _batch(
+        self, images: np.ndarray, sources: np.ndarray, targets: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`both_stages` in one pass of the network."""
         I_a = from_uint8(torch.as_tensor(np.ascontiguousarray(images)).to(self.device))
         K_a, K_b = (torch.as_tensor(k).float().to(self.device) for k in (sources, targets))
         coarse = []  # captured by a hook, so that stage I runs only once
