@@ -41,7 +41,7 @@ repro: setup  ## run the whole pipeline and print the results table
 test: setup  ## run the test suite
 	python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-bench: setup  ## run every benchmark of bench/, but for spread
+bench: estimator  ## run every benchmark of bench/ but spread, after repro
 	@for file in bench/[a-z]*.py; do \
 	  name=bench.$$(basename $$file .py); [ $$name != bench.spread ] || continue; echo "== $$name"; python -m $$name || exit 1; done
 
@@ -65,7 +65,7 @@ THREADS := null
 
 seeds: SEEDS := 0,1,2
 seeds: VARIANTS := l1,mask-l1,full,part-ssim,weighted,warp
-seeds: setup  ## three seeds of the default and of part-ssim, to reports/three-seeds.md
+seeds: setup  ## three seeds of the default and of part-ssim, to reports/three-seeds.md: 15 minutes after repro
 	$(EXPERIMENT)
 	$(KEEP) reports/three-seeds.md --note 'Made by `make seeds`.'
 
@@ -77,7 +77,7 @@ sweep: setup  ## alpha, mask weight and shared encoders, to reports/sweep.md
 
 compared: NETWORKS := vdg,pg2,def-gan,dpig,patn
 compared: VARIANTS := full,weighted,pg2
-compared: setup  ## PG², Def-GAN, DPIG and PATN at the compute of full, to reports/compared.md
+compared: setup  ## PG², Def-GAN, DPIG and PATN at the compute of full, to reports/compared.md: 13 minutes after repro
 	$(EXPERIMENT)
 	$(KEEP) reports/compared.md --note "$$(cat docs/notes/compared.md)"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vdg import cli
 from vdg.data.batches import load_pairs
 from vdg.training import features
 from vdg.training.losses import l1
@@ -46,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vdg import cli
 from vdg.data import movenet_joints, movenet_weights
 from vdg.data.annotations import read_keypoints
 from vdg.data.archive import Archive
@@ -71,4 +72,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

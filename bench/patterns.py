@@ -1,8 +1,8 @@
 """How well the patterns of rendered people's garments survive, with and without the part warp.
 
-Run as `python -m bench.patterns` after `dvc repro`. Prints the mask-SSIM of every run over the test
-pairs of each pattern of the upper garment, and draws docs/patterns.png: pairs of people in checks
-and tartans.
+Run as `python -m bench.patterns` after `dvc repro`. Prints the mask-SSIM of every run over the
+evaluated pairs of each pattern of the upper garment, and draws docs/patterns.png: pairs of people
+in checks and tartans.
 """
 
 import argparse
@@ -47,8 +47,9 @@ def main():
     counts = scores.groupby(patterns)["pairs"].sum()
     print(scores.groupby(patterns).mean().assign(pairs=counts).round(3).to_string())
 
-    (data,) = load_pairs(Path("data", DATASET), ["test"], torch.device("cpu"))
-    pairs = EvalPairs(data, {"split": "test", "pairs": len(patterns)})
+    split = settings.evaluation.split
+    (data,) = load_pairs(Path("data", DATASET), [split], torch.device("cpu"))
+    pairs = EvalPairs(data, {"split": split, "pairs": len(patterns)})
     fine = np.flatnonzero(patterns.isin(FINE))
     chosen = fine[np.linspace(0, len(fine) - 1, SHOWN).astype(int)]
     batch = data.batch(pairs.positions[chosen])

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from skimage.metrics import structural_similarity
 
+from vdg import cli
 from vdg.metrics.ssim import ssim
 
 SIZES = {(64, 32): 256, (128, 64): 64, (256, 256): 16}  # (height, width): images
@@ -50,4 +51,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

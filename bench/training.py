@@ -17,7 +17,7 @@ import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vdg import config, resolve
+from vdg import cli, config, resolve
 from vdg.data.batches import PairData
 from vdg.data.images import ImageSet
 from vdg.data.pairs import PairSampler
@@ -166,7 +166,7 @@ def main():
     args = parser.parse_args()
     params = config.load("params.yaml")
     device = select_device(args.device)
-    set_up(0, params.deterministic)
+    set_up(0, params.deterministic, params.threads)
     peak = matrix_peak(device, args.precision)
     print(
         f"{device}, {torch.get_num_threads()} threads, {args.precision}, torch {torch.__version__};"
@@ -185,4 +185,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)
