@@ -13,6 +13,7 @@ from torch import nn
 
 from vdg import cli, runtime
 from vdg.errors import InputError, StoppedError
+from vdg.training import checkpoints, distributed
 from vdg.training import loop as training
 from vdg.training.checkpoints import clean_up
 from vdg.training.loop import learning_rate_factor, train, write_losses
@@ -206,16 +207,42 @@ def test_a_damaged_checkpoint_is_set_aside(whole, stopped, damage, capsys):
     assert "step-00000040.damaged" in names(stopped)
 
 
-@pytest.mark.parametrize("error", [OSError("busy"), MemoryError()])
-def test_a_checkpoint_that_cannot_be_read_now_is_not_called_damaged(stopped, monkeypatch, error):
-    def fail(self):
+@pytest.mark.parametrize(
+    ("place", "error", "raised"),
+    [
+        ((Path, "read_bytes"), OSError(16, "busy"), InputError),
+        ((torch, "load"), MemoryError(), MemoryError),
+        ((torch, "load"), RuntimeError("DefaultCPUAllocator: can't allocate memory"), RuntimeError),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_read_now_is_not_called_damaged(
+    stopped, monkeypatch, place, error, raised
+):
+    def fail(*_, **__):
         raise error
 
     before = names(stopped)
-    monkeypatch.setattr(Path, "read_bytes", fail)
-    with pytest.raises(type(error)):
+    monkeypatch.setattr(*place, fail)
+    with pytest.raises(raised):
         run(stopped)
     assert names(stopped) == before
+
+
+def test_each_process_resumes_its_own_state(tmp_path, monkeypatch):
+    def chance(rank):
+        return torch.Generator().manual_seed(rank)
+
+    states = [
+        {"sums": {"l1": torch.tensor(float(rank))}, "rng": chance(rank).get_state()}
+        for rank in (0, 1)
+    ]
+    monkeypatch.setattr(distributed, "gather", lambda own: states)
+    checkpoints.save(Toy(), tmp_path, 20, [], {}, "cpu")
+    for rank in (0, 1):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        *_, sums = checkpoints.resume(Toy(), tmp_path, "cpu")
+        assert sums == {"l1": rank}
+        assert torch.equal(torch.rand(3), torch.rand(3, generator=chance(rank)))
 
 
 @pytest.mark.filterwarnings("ignore:.*is damaged")

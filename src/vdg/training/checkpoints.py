@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vdg.errors import InputError
 from vdg.files import write_bytes
 from vdg.training import distributed, lifetime
 from vdg.training.objectives import Task
@@ -47,12 +48,13 @@ def save(task: Task, scratch: Path, step: int, rows: Rows, sums: Sums, device) -
 def resume(task: Task, scratch: Path, device) -> tuple[int, Rows, Sums]:
     """The step, rows and this process's sums of the newest checkpoint that is whole."""
     for path in checkpoints(scratch):
-        # read first, and onto the CPU: a busy disk or GPU must not look like a damaged file
-        data = io.BytesIO(path.read_bytes())
-        try:
+        data = io.BytesIO(_read(path))
+        try:  # onto the CPU, because a GPU may be full
             state = torch.load(data, map_location="cpu", weights_only=True)
             step, rows, own = state["step"], state["rows"], state["processes"][distributed.rank()]
         except Exception as error:  # torch.load has no common exception for damaged files
+            if isinstance(error, MemoryError) or "allocate memory" in str(error):
+                raise
             warnings.warn(f"{path} is damaged ({type(error).__name__}); set aside", stacklevel=2)
             path.rename(path.with_suffix(".damaged"))
             continue
@@ -66,6 +68,14 @@ def resume(task: Task, scratch: Path, device) -> tuple[int, Rows, Sums]:
         print(f"resuming {path} at step {step}", file=sys.stderr)
         return step, rows, {k: v.to(device) for k, v in own["sums"].items()}
     return 0, [], {}
+
+
+def _read(path: Path) -> bytes:
+    """A file that cannot be read for the moment is not a damaged one."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; run the command again") from error
 
 
 def clean_up(scratch: Path) -> None:
