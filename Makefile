@@ -41,7 +41,7 @@ repro: setup  ## run the whole pipeline and print the results table
 test: setup  ## run the test suite
 	python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-bench: estimator  ## run every benchmark of bench/ but spread, after repro
+bench: setup  ## run every benchmark of bench/ but spread, after repro and estimator
 	@for file in bench/[a-z]*.py; do \
 	  name=bench.$$(basename $$file .py); [ $$name != bench.spread ] || continue; echo "== $$name"; python -m $$name || exit 1; done
 
@@ -53,7 +53,7 @@ lint: setup  ## check style and types
 	ruff format --check .
 	mypy
 
-# An experiment leaves its overrides in params.yaml; so each of these sets all that its report is about.
+# Set the lists, precision and threads. Other overrides of an experiment stay: git checkout params.yaml first.
 EXPERIMENT = dvc exp run -S 'datasets=[$(DATASETS)]' -S 'networks=[$(NETWORKS)]' -S 'variants=[$(VARIANTS)]' \
   -S 'seeds=[$(SEEDS)]' -S precision=$(PRECISION) -S threads=$(THREADS)
 KEEP = python -m stages.ablation_table --keep

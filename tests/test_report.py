@@ -325,6 +325,9 @@ def test_a_ranking_says_what_its_trainings_cost(make):
     unequal = ranked(make, {"VDG": 0.5, "PG²": 0.4}, [5.41, 54])
     assert "with 5.4 to 54.0 ×" in unequal
     assert "equal compute" not in unequal
+    weighted = ranked(make, {"VDG": 0.5, "PG²": 0.4, "VDG_w": 0.45}, [5.41, 5.38, 54])
+    assert "Does the published ranking hold?" in weighted
+    assert "- **Against 1 compared system** at equal compute:" in minute(weighted)
     assert "multiply-adds per" not in ranked(make, {"VDG": 0.5, "PG²": 0.4}, [5.41])
 
 

@@ -150,10 +150,12 @@ def _row(name: str, run: str, network, paper: str | None, about: str) -> dict:
 def _describe(params: Params, key: str) -> str:
     """A variant from its numbers; on each data set, where they are not the same."""
     variant = params.variant[key]
-    texts = {name: _numbers(variant, params.stage2(key, name)) for name in params.datasets}
-    if len(set(texts.values())) == 1:
-        return texts[params.datasets[0]]
-    return "; ".join(f"{name}: {text}" for name, text in texts.items())
+    texts: dict[str, list[str]] = {}
+    for name in params.datasets:
+        texts.setdefault(_numbers(variant, params.stage2(key, name)), []).append(name)
+    if len(texts) == 1:
+        return next(iter(texts))
+    return "; ".join(f"{', '.join(names)}: {text}" for text, names in texts.items())
 
 
 def _numbers(variant: Variant, settings: dict) -> str:

@@ -2,6 +2,7 @@
 the seeds."""
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vdg.metrics.intervals import identity_interval, seed_interval
@@ -15,8 +16,8 @@ SWEEP = 6  # more rows than this are compared with one of them, not with each ot
 class Difference:
     """A metric of one row less that of another, with 95 % intervals.
 
-    people: over the identities, seeds pooled. spread, seeds: standard deviation and interval over
-    the seeds; None for a single seed.
+    people: over the identities, of each pair's mean over the seeds. spread, seeds: standard
+    deviation and interval over the seeds; None for a single seed.
     """
 
     mean: float
@@ -94,6 +95,25 @@ class Ranking:
     @property
     def reversed(self) -> int:
         return self.pairs - self.alike
+
+    @property
+    def costs(self) -> list[float]:
+        return costs(self.here)
+
+    @property
+    def equal_compute(self) -> bool:
+        return equal_compute(self.costs)
+
+
+def costs(rows: Iterable[Row]) -> list[float]:
+    """10¹² multiply-adds of the rows' trainings, ascending; empty if one is unknown."""
+    found = [row.training[0].training_tmac for row in rows]
+    return [] if None in found else sorted(found)
+
+
+def equal_compute(costs: list[float]) -> bool:
+    """Whether trainings of these costs cost the same within 10 %."""
+    return bool(costs) and costs[-1] <= 1.1 * costs[0]
 
 
 def ranking(report: DatasetReport) -> Ranking | None:

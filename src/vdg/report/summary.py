@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from vdg.report.comparisons import Comparison, Ranking, ranking, with_compared
+from vdg.report.comparisons import (
+    Comparison,
+    Ranking,
+    costs,
+    equal_compute,
+    ranking,
+    with_compared,
+)
 from vdg.report.rows import LOWER_IS_BETTER, DatasetReport, Row
 
 WITHOUT_NETWORK = ("copy-source", "mean-image")
@@ -62,15 +69,14 @@ class Summary:
     refinements: list[Refinement]
     survivors: list[Survivors]
     against: list[Comparison]  # the base less each compared system
-    costs: list[float]  # 10¹² multiply-adds of these trainings, ascending; empty if one is unknown
     ranking: Ranking | None
     below: dict[str, list[str]]
     beyond: list[str]
 
     @property
     def equal_compute(self) -> bool:
-        """Whether the compared trainings cost the same within 10 %."""
-        return bool(self.costs) and self.costs[-1] <= 1.1 * self.costs[0]
+        """Whether the base and the compared systems were trained at one cost."""
+        return equal_compute(costs([self.against[0].other, *(c.one for c in self.against)]))
 
 
 def summarise(report: DatasetReport, ours: list[Comparison]) -> Summary:
@@ -85,18 +91,10 @@ def summarise(report: DatasetReport, ours: list[Comparison]) -> Summary:
         [_refinement(report, refined, m) for m in ("sharpness", "fid", "ssim")] if refined else [],
         [s for s in (_survivors(ours, m) for m in ("ssim", "mask_ssim")) if s.compared],
         with_compared(report),
-        _costs(report),
         ranking(report),
         {name: _below(report, name) for name in WITHOUT_NETWORK},
         [row.name for row in rows if report.value(row, "is") > real],
     )
-
-
-def _costs(report: DatasetReport) -> list[float]:
-    """Of the base and the compared systems."""
-    rows = [*([report.base] if report.base else []), *report.final("compared")]
-    costs = [row.training[0].training_tmac for row in rows]
-    return [] if None in costs else sorted(costs)
 
 
 def _floor(report: DatasetReport, metric: str) -> Floor:
