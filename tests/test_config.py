@@ -389,7 +389,10 @@ def test_a_variant_that_differs_between_data_sets_is_described_on_each(load):
     settings = yaml.safe_load(PARAMS.read_text())["network"]["vdg"]["stage2"]
     settings["market1501"]["alpha"] = 0.5
     words = about("full", load("network.vdg.stage2", settings))
-    assert words.startswith("synthetic: 0.85 SSIM + 0.15 L1, mask (1 + M_b); market1501: 0.5 SSIM")
+    assert words == (
+        "synthetic, market1501-holdout, deepfashion, deepfashion-176: 0.85 SSIM + 0.15 L1, mask "
+        "(1 + M_b); market1501: 0.5 SSIM + 0.5 L1, mask (1 + M_b)"
+    )
 
 
 def about(name, params):
