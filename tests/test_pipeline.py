@@ -392,7 +392,8 @@ def test_make_repro_explains_what_dvc_would_not(tmp_path):
     shutil.copy(ROOT / "Makefile", folder)
     (folder / "requirements.lock").write_text("")
     (folder / ".venv").mkdir()
-    (folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (folder / ".venv" / name).symlink_to(Path(sys.prefix) / name)
     (folder / ".venv/installed").write_text("")
     set_params(folder, {"datasets": "synthetic"})
     result = run(folder, "make", "repro", check=False)
