@@ -4,7 +4,7 @@ Run as `python -m bench.estimate [--dataset NAME ...] [--network NAME] [--varian
 machine. One step of each training is taken on the CPU at two small batch sizes. Its multiply-adds,
 its operations, the bytes that they read and write, and those that autograd keeps are counted and
 continued linearly to the batch size of params.yaml. A card then takes the time of the arithmetic
-plus that of the memory traffic, or that of launching the operations from Python, if that is longer.
+plus that of the memory traffic, or that of launching the operations, if that is longer.
 """
 
 import argparse
@@ -35,7 +35,8 @@ PIXEL = 3 + 2
 OVERHEAD = 1.3
 """Factor on what autograd keeps: on a CPU, torch's profiler finds 1.1 to 1.3 times that in use."""
 CONTEXT = 0.6  # GiB of CUDA and its libraries
-LAUNCH = 10e-6  # seconds per operation, in Python
+LAUNCH, REPLAY = 40e-6, 10e-6
+"""Seconds per operation, from Python and inside a CUDA graph: bench/README.md's H100, at most."""
 
 
 @dataclasses.dataclass
@@ -46,10 +47,10 @@ class Card:
     flops: float
     traffic: float
 
-    def seconds(self, step: "Step") -> float:
-        """Of one step, at 40 % of the arithmetic and 70 % of the bandwidth."""
+    def seconds(self, step: "Step", launch: float) -> float:
+        """Of a step, at 40 % of the arithmetic and 70 % of the bandwidth. launch: per operation."""
         work = 2 * step.multiply_adds / (0.4 * self.flops) + step.traffic / (0.7 * self.traffic)
-        return max(work, LAUNCH * step.operations)
+        return max(work, launch * step.operations)
 
 
 CARDS = (Card("24 GB (RTX 3090)", 71e12, 0.94e12), Card("80 GB (A100)", 312e12, 2.0e12))
@@ -172,7 +173,8 @@ def row(dataset: str, name: str, task, settings: dict, step: Step) -> str:
         f"{step.multiply_adds / 1e9:.0f}",
     ]
     cells += [f"{step.traffic / 1e9:.1f}", round(step.operations), f"{memory:.1f}", f"{data:.1f}"]
-    cells += [f"{settings['steps'] * card.seconds(step) / 60:.0f}" for card in CARDS]
+    launch = REPLAY if getattr(task, "capturable", False) else LAUNCH
+    cells += [f"{settings['steps'] * card.seconds(step, launch) / 60:.0f}" for card in CARDS]
     return f"| {' | '.join(map(str, cells))} |"
 
 
@@ -185,7 +187,7 @@ def main():
     add("--variant", choices=params.variant, default="full", help="left out if of another network")
     add("--precision", choices=["fp32", "bf16"], default="bf16")
     args = parser.parse_args()
-    print(f"Estimates for {args.precision}: nothing of this has been measured on a GPU.\n")
+    print(f"Estimates for {args.precision}, not measurements.\n")
     columns = ["training", "batch", "steps", "GMAC/step", "GB moved/step", "operations/step", "GiB"]
     columns += ["of it data", *(f"minutes, {card.name}" for card in CARDS)]
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")

@@ -24,11 +24,11 @@ from vdg.data.pairs import PairSampler
 from vdg.data.poses import PoseSet
 from vdg.runtime import select_device, set_up
 from vdg.train import stage1_task, stage2_task
+from vdg.training import graphs
 from vdg.training.objectives import Task
 
 PICTURES = 512
-WARM_UP = 3
-SECONDS = 8.0  # duration of the measurement, per stage
+WARM_UP = graphs.WARM_UP + 1
 WAIT_EVERY = 4  # steps
 PEAK_SIDE = {"cpu": 2048, "cuda": 8192}
 
@@ -100,30 +100,36 @@ def noise(height: int, width: int, device: torch.device) -> PairData:
 
 
 def measure(
-    task: Task, settings: dict, data: PairData, precision: str, peak: float, compiled: bool
+    task: Task,
+    settings: dict,
+    data: PairData,
+    precision: str,
+    peak: float,
+    compiled: bool,
+    budget: float,
 ) -> list[str]:
-    """The cells of one row of the table, from `images/s` on."""
+    """The cells of one row of the table, from `images/s` on. budget: seconds of measuring."""
     device, batch = data.device, settings["batch_size"]
     for module in task.modules.values():
         module.train().to(device, memory_format=torch.channels_last)
     sampler, flip = PairSampler(data.pairs, batch, 0), torch.arange(batch) % 2 == 0
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
     def fetch(i):
         return data.batch(sampler.batch(i), flip)
 
-    def step(i):
-        with autocast:
-            task.update(fetch(i))
+    def update(pairs):
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            return task.update(pairs)
 
     with FlopCounterMode(display=False) as counter:
-        step(0)
+        update(fetch(0))
     operations = counter.get_total_flops()
     if compiled:
         for module in task.modules.values():
             module.compile()
+    advance = update if compiled else graphs.recorded(task, update, device)
     with peak_memory(device) as memory:
-        whole = seconds(step, device, SECONDS)
+        whole = seconds(lambda i: advance(fetch(i)), device, budget)
     part = seconds(fetch, device, 1.0)
     return [
         f"{batch / whole:.0f}",
@@ -163,6 +169,7 @@ def main():
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--compile", action="store_true", help="networks by torch.compile")
     parser.add_argument("--batch-size", type=int, help="in place of the data set's own")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of measuring, per training")
     args = parser.parse_args()
     params = config.load("params.yaml")
     device = select_device(args.device)
@@ -180,7 +187,8 @@ def main():
             batch = args.batch_size or settings["batch_size"]
             steps = settings["steps"] * settings["batch_size"] / batch  # for as many images
             settings = settings | {"batch_size": batch, "steps": steps}
-            cells = measure(task, settings, data, args.precision, peak, args.compile)
+            mode = args.precision, peak, args.compile, args.seconds
+            cells = measure(task, settings, data, *mode)
             print(f"| {name} {training} | " + " | ".join(cells) + " |", flush=True)
 
 

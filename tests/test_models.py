@@ -5,13 +5,14 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vdg import systems
 from vdg.data.batches import Batch
 from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays
 from vdg.training.loop import train
-from vdg.training.objectives import Reconstruction
+from vdg.training.objectives import MovingAverage, Reconstruction
 from vdg.warp import part_warp
 
 H, W = 32, 16
@@ -239,6 +240,22 @@ def test_stage1_is_frozen_while_stage2_trains(batch):
         assert not parameter.requires_grad
     assert losses.keys() == {"discriminator", "adversarial", "mask_l1", "mask_ssim_loss", "image"}
     assert all(loss.isfinite() and not loss.requires_grad for loss in losses.values())
+
+
+def test_the_moving_average_is_torchs(batch):
+    """To the byte, also when it goes on from a checkpoint."""
+    generator = whole().train()
+    ours = MovingAverage(generator, 0.9)
+    theirs = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    for update in range(5):
+        generator(*views(batch))  # moves the statistics of batch-norm
+        shaken(generator)
+        if update == 3:
+            ours, stored = MovingAverage(whole(seed=1), 0.9), state(ours)
+            ours.load_state_dict(stored)
+        for average in (ours, theirs):
+            average.update_parameters(generator)
+        assert not changed(state(theirs), ours)
 
 
 def test_colours_beyond_the_range_can_come_back(batch):

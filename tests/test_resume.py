@@ -33,7 +33,7 @@ torch.set_num_threads(1)
 (runs, kills), (data, base) = map(json.loads, sys.argv[1:3]), map(Path, sys.argv[3:5])
 train = training.train
 def often(*args, **settings):
-    return train(*args, **settings, log_every=5, checkpoint_every=10)
+    return train(*args, **settings, log_every=5, checkpoint_every=10, checkpoint_seconds=0)
 module.train = often
 
 def work(name, folder):

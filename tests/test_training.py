@@ -20,7 +20,7 @@ from vdg.training.loop import learning_rate_factor, train, write_losses
 
 SOURCES = Path(training.__file__).parents[2]
 STEPS = 64  # no multiple of what follows
-SETTINGS = {"steps": STEPS, "log_every": 5, "checkpoint_every": 20}
+SETTINGS = {"steps": STEPS, "log_every": 5, "checkpoint_every": 20, "checkpoint_seconds": 0}
 
 
 class Toy:
@@ -250,6 +250,18 @@ def test_without_a_whole_checkpoint_training_starts_anew(whole, stopped):
     for path in stopped.iterdir():
         path.write_bytes(b"")
     assert same(run(stopped), whole)
+
+
+def test_checkpoints_keep_their_distance_in_time(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
+
+    def ten_seconds_each(step):
+        clock[0] += 10
+        return batch_at(step)
+
+    run(tmp_path, ten_seconds_each, steps=40, checkpoint_every=2, checkpoint_seconds=155)
+    assert names(tmp_path) == ["step-00000016.pt", "step-00000032.pt"]
 
 
 def test_what_a_killed_write_left_is_ignored(whole, stopped):

@@ -4,6 +4,8 @@ Key points are (y, x) pixel coordinates in OpenPose's order, -1 for a missing jo
 Lengths are given at a height of 128 pixels and scale with the height of the image.
 """
 
+import functools
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -31,6 +33,21 @@ MASK_PAIRS = (*SKELETON, (1, 16), (1, 17), (2, 8), (5, 11), (8, 11), (16, 17))
 HEAT_MAP_SIGMA = 6.0
 MASK_RADIUS = 4.0
 MASK_CLOSING = 5
+
+
+def constant(values: tuple, device: torch.device) -> torch.Tensor:
+    """torch.tensor(values) on a device.
+
+    On a GPU it is made once: a copy from the CPU would wait for all work before it, and could not
+    be recorded in a CUDA graph.
+    """
+    return _kept(values, device) if device.type == "cuda" else torch.tensor(values, device=device)
+
+
+@functools.cache
+def _kept(values, device):
+    with torch.inference_mode(False):  # else it could not be used in training
+        return torch.tensor(values, device=device)
 
 
 def heat_maps(

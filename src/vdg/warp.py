@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdg.pose import JOINTS, MIRRORED, TORSO
+from vdg.pose import JOINTS, MIRRORED, TORSO, constant
 
 R_SHOULDER, L_SHOULDER, R_HIP, L_HIP = TORSO
-OTHER_SIDE = [MIRRORED[joint] for joint in TORSO]
+IN_TORSO = tuple(joint in TORSO for joint in range(len(JOINTS)))
 NOSE, *_ = FACE = (0, 14, 15)  # nose and eyes: what the back of a head does not show
 HEAD = (*FACE, 16, 17)
 HIPS, SHOULDERS, CROWN = range(len(JOINTS), len(JOINTS) + 3)
@@ -113,15 +113,19 @@ class _Skeleton(NamedTuple):
 def _skeleton(keypoints, height):
     found = (keypoints >= 0).all(-1)
     joints = keypoints.float().flip(-1)
-    joints[:, TORSO] = joints[:, TORSO].where(found[:, TORSO, None], joints[:, OTHER_SIDE])
+    mirrored, replaced, torso, head = (
+        constant(x, joints.device) for x in (MIRRORED, IN_TORSO, TORSO, HEAD)
+    )
+    missing = replaced & ~found
+    joints = joints[:, mirrored].where(missing[..., None], joints)
     hips = (joints[:, R_HIP] + joints[:, L_HIP]) / 2
     shoulders = (joints[:, R_SHOULDER] + joints[:, L_SHOULDER]) / 2
     up = shoulders - hips
     length = up.norm(dim=-1)
-    known = (found[:, TORSO] | found[:, OTHER_SIDE]).all(1)
+    known = (found | found[:, mirrored])[:, torso].all(1)
     whole = known & (length >= SHORTEST * height)
-    head = shoulders + _crown(joints[:, HEAD] - shoulders[:, None], found[:, HEAD], up)
-    points = torch.cat([joints, torch.stack([hips, shoulders, head], 1)], 1)
+    crown = shoulders + _crown(joints[:, head] - shoulders[:, None], found[:, head], up)
+    points = torch.cat([joints, torch.stack([hips, shoulders, crown], 1)], 1)
     found = F.pad(found, (0, 3), value=True) & whole[:, None]
     return _Skeleton(points, found, up, length.clamp(min=1))
 
@@ -148,7 +152,7 @@ class _Table(NamedTuple):
 
 def _table(device):
     _, _, *columns = zip(*PARTS, strict=True)
-    return _Table(*(torch.tensor(column, device=device) for column in columns))
+    return _Table(*(constant(column, device) for column in columns))
 
 
 def _sides(a, b):
@@ -160,9 +164,10 @@ def _sides(a, b):
 
 def _ends(device):
     """The points of the bones, then those of the other side's bones: (2, 2, parts)."""
-    mirrored = [*MIRRORED, HIPS, SHOULDERS, CROWN]
-    ends = [[part.start for part in PARTS], [part.end for part in PARTS]]
-    return torch.tensor([ends, [[mirrored[i] for i in points] for points in ends]], device=device)
+    mirrored = (*MIRRORED, HIPS, SHOULDERS, CROWN)
+    ends = tuple(part.start for part in PARTS), tuple(part.end for part in PARTS)
+    other = tuple(tuple(mirrored[i] for i in points) for points in ends)
+    return constant((ends, other), device)
 
 
 class _Bones(NamedTuple):
@@ -208,7 +213,7 @@ def _torso_scale(a, b, bones_a, bones_b):
     the torsos' lengths: in a side view, where joints say little, the flanks decide.
     """
     side_a, side_b = _across_torso(a, bones_a), _across_torso(b, bones_b)
-    both = (a.found & b.found)[:, (*TORSO, NOSE)]
+    both = (a.found & b.found)[:, constant((*TORSO, NOSE), a.found.device)]
     turn = torch.where((side_a * side_b * both).sum(1) < 0, -1, 1)
     flank = (FLANK * b.unit) ** 2
     moved = (side_a * side_b)[:, :4].sum(1) + flank * turn * a.unit / b.unit
@@ -217,7 +222,8 @@ def _torso_scale(a, b, bones_a, bones_b):
 
 def _across_torso(skeleton, bones):
     """Signed distance of shoulders, hips and nose from the torso's bone: (B, 5)."""
-    points = skeleton.points[:, (*TORSO, NOSE)] - bones.start[:, :1]
+    joints = constant((*TORSO, NOSE), bones.start.device)
+    points = skeleton.points[:, joints] - bones.start[:, :1]
     return (points * _left_of(bones.along[:, :1])).sum(-1)
 
 
@@ -232,7 +238,7 @@ def _map(bones_a, bones_b, scales):
 
 def _normalised(matrix, shift, height, width):
     """The same maps to the coordinates of `grid_sample`: -1 and 1 at the outermost pixels."""
-    size = torch.tensor([width, height], device=shift.device)[:, None]
+    size = constant((width, height), shift.device)[:, None]
     half = (size - 1) / 2
     return matrix / half[..., None], shift / half - 1
 
@@ -284,7 +290,8 @@ def _extents(a, b, bones):
     """
     table, unit = _table(b.unit.device), b.unit[:, None]
     low, high = -table.before * unit, bones.length + table.after * unit
-    turned = a.found[:, FACE].any(1) ^ b.found[:, FACE].any(1)
+    face = constant(FACE, unit.device)
+    turned = a.found[:, face].any(1) ^ b.found[:, face].any(1)
     hairline = bones.length[:, -1] + HAIRLINE * b.unit
     low[:, -1] = torch.where(turned, hairline, low[:, -1])
     return low, high

@@ -48,6 +48,7 @@ class PairData:
         self.keypoints = torch.as_tensor(poses.keypoints).to(self.device)
         self.masks = torch.as_tensor(poses.masks()).to(self.device)
         self.pairs = torch.as_tensor(poses.pairs).long()
+        self.mirrored = torch.tensor(MIRRORED, device=self.device)
         self.height, self.width = self.images.shape[1:3]
 
     @staticmethod
@@ -58,7 +59,11 @@ class PairData:
 
     def batch(self, pairs: Tensor, flip: Tensor | None = None) -> Batch:
         """pairs: (B, 2), positions of source and target; flip: bool (B,), pairs to mirror."""
-        pairs = pairs.to(self.device)
+        # a copy to a GPU would otherwise wait for the step before
+        copy = {"non_blocking": self.device.type == "cuda"}
+        pairs = pairs.to(self.device, **copy)
+        if flip is not None:
+            flip = flip.to(self.device, **copy)
         I_a, K_a, _ = self._view(pairs[:, 0], flip)
         I_b, K_b, M_b = self._view(pairs[:, 1], flip)
         return Batch(I_a, K_a, I_b, K_b, M_b)
@@ -66,14 +71,13 @@ class PairData:
     def _view(self, index: Tensor, flip: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         images, keypoints, masks = self.images[index], self.keypoints[index], self.masks[index]
         if flip is not None:
-            flip = flip.to(self.device)
             images = torch.where(flip[:, None, None, None], images.flip(2), images)
             masks = torch.where(flip[:, None, None], masks.flip(2), masks)
             keypoints = torch.where(flip[:, None, None], self._mirror(keypoints), keypoints)
         return from_uint8(images), keypoints.float(), masks[:, None].float()
 
     def _mirror(self, keypoints: Tensor) -> Tensor:
-        mirrored = keypoints[:, MIRRORED].clone()
+        mirrored = keypoints[:, self.mirrored]
         found = mirrored[..., 1] >= 0
         mirrored[..., 1] = torch.where(found, self.width - 1 - mirrored[..., 1], -1)
         return mirrored

@@ -80,7 +80,7 @@ def mask_ssim(x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor, **settings) 
 
 def _total(x, y, data_range, window):
     """SSIM, summed over windows and averaged over channels: (N,), differentiable."""
-    tile = TILE // data_range.itemsize
+    tile = TILE // data_range.itemsize if x.device.type == "cpu" else max(x.shape[-2:])
     total = torch.zeros_like(data_range)
     for i, j in itertools.product(*(_tiles(length, window, tile) for length in x.shape[-2:])):
         sums = []

@@ -87,8 +87,8 @@ class Stage1(nn.Module):
         W = part_warp(I_a, K_a, K_b) if self.part_warp else I_a[:, :0]  # without channels
         if self.part_warp and self.training:
             # drawn for the whole batch, of which each process has a shard
-            chance = torch.rand(len(W) * distributed.world_size(), 1, 1, 1)
-            W = W * (distributed.shard(chance) >= LEFT_OUT).to(W.device)
+            chance = torch.rand(len(W) * distributed.world_size(), 1, 1, 1, device=W.device)
+            W = W * (distributed.shard(chance) >= LEFT_OUT)
         source = self.source_encoder(torch.cat([I_a, P_a], 1))
         if self.shared_encoders:
             target = self.source_encoder(torch.cat([torch.zeros_like(I_a), P_b], 1))

@@ -4,6 +4,7 @@ import functools
 import math
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from tqdm import tqdm
 
 from vdg.errors import InputError, StoppedError
 from vdg.files import write_bytes
-from vdg.training import checkpoints, distributed, lifetime
+from vdg.training import checkpoints, distributed, graphs, lifetime
 from vdg.training.objectives import Task
 
 
@@ -39,7 +40,8 @@ def train(
     precision: str = "fp32",  # or "bf16": autocast of the forward passes
     compiled: bool = False,  # use torch.compile, which needs a C++ compiler
     log_every: int = 20,  # steps per row of the losses
-    checkpoint_every: int = 500,  # steps
+    checkpoint_every: int = 500,  # steps; no checkpoint sooner than
+    checkpoint_seconds: float = 60.0,  # after the last one, or the start
     label: str = "train",  # of the progress bar
     at_checkpoint: Callable[[], None] = lambda: None,  # called after each checkpoint
     watch: Callable[[], dict[str, float]] = dict,  # returns metrics of the result, for the rows
@@ -51,6 +53,7 @@ def train(
     at most `watches` times and in the last row, the metrics of `watch`.
     Raises InputError when a loss or a weight is not finite, StoppedError after SIGINT or SIGTERM.
     """
+    device = torch.device(device)
     for module in task.modules.values():
         module.train().to(device, memory_format=torch.channels_last)
         if compiled:
@@ -66,15 +69,20 @@ def train(
             lifetime.hold(scratch)
         start, rows, sums = checkpoints.resume(task, scratch, device)
     task.wrap(distributed.wrap)
-    autocast = torch.autocast(
-        torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"
-    )
+
+    def advance(batch):
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            return task.update(batch)
+
+    if not compiled:
+        advance = graphs.recorded(task, advance, device)
     rate = getattr(task, "rate", None) or functools.partial(
         learning_rate_factor, lr_decay_fraction=lr_decay_fraction
     )
+    saved_at = time.monotonic()
     watch_every = math.ceil(steps / watches / log_every) * log_every
     # every exchange between processes stalls a GPU: there, signals are checked once per row
-    ask_every = log_every if distributed.world_size() > 1 and "cuda" in str(device) else 1
+    ask_every = log_every if distributed.world_size() > 1 and device.type == "cuda" else 1
     with (
         _stop_signal() as stopped,
         tqdm(
@@ -90,10 +98,8 @@ def train(
             factor = rate(step, steps)
             for key, optimizer in task.optimizers.items():
                 for group, base in zip(optimizer.param_groups, base_rates[key], strict=True):
-                    group["lr"] = base * factor
-            batch = batch_at(step)
-            with autocast:
-                losses = task.update(batch)
+                    graphs.set_learning_rate(group, base * factor)
+            losses = advance(batch_at(step))
             # keep sums on the device: reading a loss at every step would stall a GPU
             sums = {k: v.float() + sums.get(k, 0.0) for k, v in losses.items()}
             done = step + 1
@@ -110,11 +116,15 @@ def train(
             if done % ask_every:
                 continue
             stop = distributed.any_rank(bool(stopped), device)
-            if stop or done % checkpoint_every == 0:
+            due = done % checkpoint_every == 0 and distributed.any_rank(
+                time.monotonic() - saved_at >= checkpoint_seconds, device
+            )
+            if stop or due:
                 _require_finite_weights(task, scratch, done)
                 checkpoints.save(task, scratch, done, rows, sums, device)
                 if main:
                     at_checkpoint()
+                saved_at = time.monotonic()
                 if stop:
                     raise StoppedError(stopped[0] if stopped else signal.SIGTERM)
     _require_finite_weights(task, scratch, steps)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vdg.blocks import mirror_edges
 from vdg.metrics.ssim import ssim
+from vdg.pose import constant
 
 
 def l1(I_hat: Tensor, I_b: Tensor) -> Tensor:
@@ -51,13 +52,14 @@ def part_weights(K_b: Tensor, height: int, width: int) -> Tensor:
     Source: the code of Shi et al., BMVC 2020 (shyern/Pose-Transfer-pSSIM).
     """
     joints = K_b.float().masked_fill(K_b < 0, torch.nan)
-    torso = joints[:, [[2, 5], [8, 11]]].mean(2)
-    ends = torch.cat([joints[:, list(LIMBS)], torso[:, None]], 1)  # (B, 10, 2, 2)
+    limbs, torso = (constant(i, K_b.device) for i in (LIMBS, ((2, 5), (8, 11))))
+    # (B, 10, 2, 2)
+    ends = torch.cat([joints[:, limbs], joints[:, torso].mean(2)[:, None]], 1)
     scale = (height / 128) ** 2
     along = ends[:, :, 1] - ends[:, :, 0]
     squared = along.square().sum(2)
     along = along / squared.sqrt().clamp(min=1e-6)[..., None]
-    across_variance = torch.tensor([9.0**2] * len(LIMBS) + [13.0**2], device=K_b.device) * scale
+    across_variance = constant((9.0**2,) * len(LIMBS) + (13.0**2,), K_b.device) * scale
     y, x = (torch.arange(n, device=K_b.device) for n in (height, width))
     centre = ends.mean(2)[..., None, None]  # (B, 10, 2, 1, 1)
     dy, dx = y[:, None] - centre[:, :, 0], x - centre[:, :, 1]

@@ -20,7 +20,8 @@ class Task(Protocol):
     """Networks, optimisers and losses of one training.
 
     A task may define `rate(step, steps)`, the factor on all learning rates at a step, in place of
-    the linear decay.
+    the linear decay; and `capturable = True`, if `update` can be recorded as a CUDA graph: if it
+    copies nothing from or to the CPU, draws no random number there, and does the same every time.
     """
 
     result: nn.Module  # the trained network: one of `modules`, or a submodule of one
@@ -45,6 +46,8 @@ class Reconstruction:
 
     settings: `learning_rate`.
     """
+
+    capturable = True
 
     def __init__(self, generator: nn.Module, settings: dict):
         self.generator = self.result = generator
@@ -71,16 +74,14 @@ class Refinement:
     settings: `learning_rate`, `discriminator_learning_rate`, `lambda`, `ema_decay`.
     """
 
+    capturable = True
+
     def __init__(
         self, generator: nn.Module, discriminator: nn.Module, image_loss: ImageLoss, settings: dict
     ):
         self.generator, self.discriminator = generator, discriminator
         self.image_loss, self.lambda_ = image_loss, settings["lambda"]
-        self.average = AveragedModel(
-            generator,
-            multi_avg_fn=get_ema_multi_avg_fn(settings["ema_decay"]),
-            use_buffers=True,
-        )
+        self.average = MovingAverage(generator, settings["ema_decay"])
         self.result = self.average.module
         self.modules = nn.ModuleDict(
             {"generator": generator, "discriminator": discriminator, "average": self.average}
@@ -114,6 +115,32 @@ class Refinement:
 
         losses = {"discriminator": L_D, "adversarial": L_adv} | terms
         return {name: loss.detach() for name, loss in losses.items()}
+
+
+class MovingAverage(AveragedModel):
+    """Exponential moving average of a module's weights and buffers, from the first update on."""
+
+    def __init__(self, module: nn.Module, decay: float):
+        super().__init__(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        self.started = False
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """As in torch, which however reads the count of updates back from the device every time."""
+        if not self.started:
+            super().update_parameters(model)
+            self.started = True
+            return
+        for own, new in zip(_by_kind(self.module), _by_kind(model), strict=True):
+            self.multi_avg_fn(own, new, self.n_averaged)
+        self.n_averaged += 1
+
+
+def _by_kind(module: nn.Module) -> list[list[Tensor]]:
+    """The parameters and buffers of a module: those of floating point, then integers."""
+    state = [*module.parameters(), *module.buffers()]
+    kinds = [[x for x in state if x.is_floating_point() == floating] for floating in (True, False)]
+    return [kind for kind in kinds if kind]
 
 
 @contextlib.contextmanager
