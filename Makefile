@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: help setup lock repro test lint bench spread sweep seeds compared holdout holdout-seeds pretrained estimator demo clean
+.PHONY: help setup lock repro test lint bench spread sweep seeds compared holdout holdout-seeds holdout-gpu pretrained estimator demo clean
 
 SWEPT := l1,mask-l1,alpha-25,alpha-50,alpha-75,full,alpha-100,weight-0,weight-2,weighted,weight-8,shared
 
@@ -97,6 +97,16 @@ holdout-seeds: THREADS := 1
 holdout-seeds: estimator  ## three seeds of full and warp-both on the hold-out, to reports/: ten hours on one core
 	$(EXPERIMENT)
 	$(KEEP) reports/market1501-holdout-seeds.md --note 'Made by `make holdout-seeds`.'
+
+holdout-gpu: DATASETS := market1501
+holdout-gpu: NETWORKS := vdg,vdg-warp
+holdout-gpu: VARIANTS := full,weighted,warp-both
+holdout-gpu: PRECISION := bf16
+holdout-gpu: estimator  ## the hold-out at three times the width, on a GPU, to reports/
+	$(EXPERIMENT) -S deterministic=false -S dataset.market1501.poses.split=hold-out \
+	  -S dataset.market1501.source.annotations.test=null -S dataset.market1501.evaluation.pairs=2000 \
+	  -S dataset.market1501.evaluation.classifier=efficientnet-lite0
+	$(KEEP) reports/market1501-holdout-gpu.md --note "$$(cat docs/notes/market1501-holdout-gpu.md)"
 
 pretrained: NETWORKS := vdg-warp
 pretrained: VARIANTS := warp-both

@@ -1,6 +1,6 @@
 """A training step as one CUDA graph.
 
-A step of stage II runs some 1,500 kernels, which a GPU finishes faster than Python can launch them.
+A step of stage II has some 1,500 operations, which a GPU finishes faster than Python launches them.
 A graph records them once and launches them together.
 """
 
