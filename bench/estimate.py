@@ -35,8 +35,8 @@ PIXEL = 3 + 2
 OVERHEAD = 1.3
 """Factor on what autograd keeps: on a CPU, torch's profiler finds 1.1 to 1.3 times that in use."""
 CONTEXT = 0.6  # GiB of CUDA and its libraries
-LAUNCH, REPLAY = 40e-6, 10e-6
-"""Seconds per operation, from Python and inside a CUDA graph: bench/README.md's H100, at most."""
+LAUNCH, REPLAY = 45e-6, 10e-6
+"""Seconds per operation, from Python and inside a CUDA graph: at most, on docs/gpu.md's H100."""
 
 
 @dataclasses.dataclass
@@ -48,7 +48,7 @@ class Card:
     traffic: float
 
     def seconds(self, step: "Step", launch: float) -> float:
-        """Of a step, at 40 % of the arithmetic and 70 % of the bandwidth. launch: per operation."""
+        """Of a step: 40 % of the arithmetic, 70 % of the bandwidth, or `launch` per operation."""
         work = 2 * step.multiply_adds / (0.4 * self.flops) + step.traffic / (0.7 * self.traffic)
         return max(work, launch * step.operations)
 

@@ -38,14 +38,16 @@ MASK_CLOSING = 5
 def constant(values: tuple, device: torch.device) -> torch.Tensor:
     """torch.tensor(values) on a device.
 
-    On a GPU it is made once: a copy from the CPU would wait for all work before it, and could not
-    be recorded in a CUDA graph.
+    On a GPU it is made once, so never write into it: a copy from the CPU would wait for all work
+    before it, and could not be recorded in a CUDA graph.
     """
-    return _kept(values, device) if device.type == "cuda" else torch.tensor(values, device=device)
+    if device.type == "cuda":
+        return _kept(values, str(values), device)
+    return torch.tensor(values, device=device)
 
 
 @functools.cache
-def _kept(values, device):
+def _kept(values, _text, device):  # the text tells (0, 1) from (False, True)
     with torch.inference_mode(False):  # else it could not be used in training
         return torch.tensor(values, device=device)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from vdg.data.images import ImageSet
 from vdg.data.poses import PoseSet
 from vdg.errors import InputError
-from vdg.pose import MIRRORED
+from vdg.pose import MIRRORED, constant
 
 
 @dataclass
@@ -48,7 +48,6 @@ class PairData:
         self.keypoints = torch.as_tensor(poses.keypoints).to(self.device)
         self.masks = torch.as_tensor(poses.masks()).to(self.device)
         self.pairs = torch.as_tensor(poses.pairs).long()
-        self.mirrored = torch.tensor(MIRRORED, device=self.device)
         self.height, self.width = self.images.shape[1:3]
 
     @staticmethod
@@ -77,7 +76,7 @@ class PairData:
         return from_uint8(images), keypoints.float(), masks[:, None].float()
 
     def _mirror(self, keypoints: Tensor) -> Tensor:
-        mirrored = keypoints[:, self.mirrored]
+        mirrored = keypoints[:, constant(MIRRORED, self.device)]
         found = mirrored[..., 1] >= 0
         mirrored[..., 1] = torch.where(found, self.width - 1 - mirrored[..., 1], -1)
         return mirrored

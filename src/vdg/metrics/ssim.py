@@ -168,7 +168,7 @@ def _tiles(length, window, tile):
     return [slice(i, j + size - 1) for i, j in itertools.pairwise(bounds)]
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache  # without limit: a recorded CUDA graph reads where a band lies
 def _band(window, length, dtype, device):
     """(length, length - taps + 1): column j holds the window's taps from row j on."""
     with torch.inference_mode(False):  # cached, so it must be usable in training too

@@ -86,9 +86,11 @@ class Stage1(nn.Module):
         P_a, P_b = (heat_maps(K, *I_a.shape[2:]) for K in (K_a, K_b))
         W = part_warp(I_a, K_a, K_b) if self.part_warp else I_a[:, :0]  # without channels
         if self.part_warp and self.training:
-            # drawn for the whole batch, of which each process has a shard
-            chance = torch.rand(len(W) * distributed.world_size(), 1, 1, 1, device=W.device)
-            W = W * (distributed.shard(chance) >= LEFT_OUT)
+            # drawn for the whole batch, of which each process has a shard; on the CPU, or on CUDA,
+            # where the step is recorded: checkpoints hold the random state of both
+            where = W.device if W.is_cuda else "cpu"
+            chance = torch.rand(len(W) * distributed.world_size(), 1, 1, 1, device=where)
+            W = W * (distributed.shard(chance) >= LEFT_OUT).to(W.device)
         source = self.source_encoder(torch.cat([I_a, P_a], 1))
         if self.shared_encoders:
             target = self.source_encoder(torch.cat([torch.zeros_like(I_a), P_b], 1))

@@ -24,7 +24,8 @@ def recorded(task: Task, update: Update, device: torch.device) -> Update:
 
     update: calls `task.update`. Every batch must have the shapes of the first. Returns `update`
     itself where no graph can be: without CUDA, with several processes, and for a task that is not
-    `capturable`. The losses of a replay are overwritten by the next one.
+    `capturable`. The losses of a replay are overwritten by the next one. The optimisers' learning
+    rates become tensors on the device: see `set_learning_rate`.
     """
     if (
         device.type != "cuda"

@@ -40,8 +40,8 @@ def train(
     precision: str = "fp32",  # or "bf16": autocast of the forward passes
     compiled: bool = False,  # use torch.compile, which needs a C++ compiler
     log_every: int = 20,  # steps per row of the losses
-    checkpoint_every: int = 500,  # steps; no checkpoint sooner than
-    checkpoint_seconds: float = 60.0,  # after the last one, or the start
+    checkpoint_every: int = 500,  # steps between checkpoints
+    checkpoint_seconds: float = 60.0,  # at least, since the last one or the start
     label: str = "train",  # of the progress bar
     at_checkpoint: Callable[[], None] = lambda: None,  # called after each checkpoint
     watch: Callable[[], dict[str, float]] = dict,  # returns metrics of the result, for the rows
@@ -62,7 +62,7 @@ def train(
         torch.use_deterministic_algorithms(
             torch.are_deterministic_algorithms_enabled(), warn_only=True
         )
-    base_rates = {k: [g["lr"] for g in o.param_groups] for k, o in task.optimizers.items()}
+    base_rates = {k: [float(g["lr"]) for g in o.param_groups] for k, o in task.optimizers.items()}
     main = distributed.rank() == 0
     with distributed.rank0_first():
         if main:
