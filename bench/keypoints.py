@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from vdg import cli
-from vdg.data import movenet_joints, movenet_weights
-from vdg.data.annotations import read_keypoints
 from vdg.data.archive import Archive
 from vdg.data.synthetic.render import render
-from vdg.metrics.pose import PCK_ALPHA
+from vdg.estimators import movenet_joints, movenet_weights
+from vdg.keypoints.annotations import read_keypoints
+from vdg.metrics.pose_accuracy import PCK_ALPHA
 from vdg.pose import TORSO
 
 HEIGHT, WIDTH = 128, 64

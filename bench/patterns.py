@@ -17,8 +17,8 @@ from vdg.data.batches import load_pairs, to_uint8
 from vdg.data.synthetic.people import sample_person
 from vdg.drawing import enlarge, grid, save_png
 from vdg.errors import InputError
-from vdg.evaluate import EvalPairs, generate
-from vdg.warp import part_warp
+from vdg.evaluation.pairs import EvalPairs, generate
+from vdg.systems.vdg.part_warp import part_warp
 
 DATASET, FINE, SHOWN = "synthetic", ("check", "tartan"), 8
 OUTPUT = Path("docs/patterns.png")

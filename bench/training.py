@@ -21,11 +21,11 @@ from vdg import cli, config, resolve
 from vdg.data.batches import PairData
 from vdg.data.images import ImageSet
 from vdg.data.pairs import PairSampler
-from vdg.data.poses import PoseSet
+from vdg.data.pose_set import PoseSet
 from vdg.runtime import select_device, set_up
 from vdg.train import stage1_task, stage2_task
 from vdg.training import graphs
-from vdg.training.objectives import Task
+from vdg.training.task import Task
 
 PICTURES = 512
 WARM_UP = graphs.WARM_UP + 1

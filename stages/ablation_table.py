@@ -4,10 +4,12 @@ import argparse
 from pathlib import Path
 
 from vdg import cli
+from vdg.code import unchanged
+from vdg.layout import LOSSES, REPORT_CONFIG, SCORES
 from vdg.report import publish, rows, tables
 from vdg.report.inputs import read_config
 
-REPORTS, SCORES, LOSSES = Path("reports"), Path("scores"), Path("losses")
+REPORTS = Path("reports")
 SPREAD = Path("docs/notes/spread.csv")
 
 
@@ -19,13 +21,14 @@ def main():
     )
     parser.add_argument("--note", default="", help="first lines of the file that --keep writes")
     args = parser.parse_args()
-    config = read_config(Path("configs/report.json"))
+    config = read_config(REPORT_CONFIG)
     if args.keep:
         publish.keep(config, SCORES, args.keep, REPORTS, args.note, SPREAD)
         print(args.keep)
         return
     if not args.show:
-        publish.write(config, SCORES, LOSSES, REPORTS)
+        with unchanged(config.code):
+            publish.write(config, SCORES, LOSSES, REPORTS)
     for report in rows.collect(config, SCORES):
         settings = report.settings
         print(f"\n{report.name}, {settings.split} split, {settings.evaluated} pairs")

@@ -1,20 +1,21 @@
 """Copy the stage I that a variant refines, so that the variant depends on no other network."""
 
 import shutil
-from pathlib import Path
 
-from vdg import cli
+from vdg import cli, layout
+from vdg.code import require_unchanged
 from vdg.errors import InputError
 from vdg.files import read_json, replacing
 
 
 def main():
-    args = cli.arguments(__doc__, "dataset", "variant", "seed")
-    network = read_json(f"configs/{args.dataset}/network-{args.variant}.json")["network"]
-    source = f"models/{args.dataset}/stage1-{args.seed}/{network}/model.safetensors"
-    if not Path(source).is_file():
+    row = layout.Row.of(cli.arguments(__doc__, "dataset", "variant", "seed"))
+    config = read_json(layout.config(row.dataset, f"network-{row.name}"))
+    require_unchanged(config["code"])
+    source = layout.Row(row.dataset, config["network"], row.seed, coarse=True).model
+    if not source.is_file():
         raise InputError(f"{source} is missing: run the stage that writes it (train-stage1)")
-    with replacing(f"models/{args.dataset}/{args.variant}-{args.seed}/stage1.safetensors") as path:
+    with replacing(row.stage1) as path:
         shutil.copyfile(source, path)
 
 

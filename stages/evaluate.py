@@ -3,9 +3,13 @@
 import argparse
 from pathlib import Path
 
-from vdg import cli, evaluate
+from vdg import cli, layout
+from vdg.code import unchanged
 from vdg.errors import InputError
+from vdg.evaluation import rows
+from vdg.evaluation.pictures import generate_pictures
 from vdg.files import read_json, replacing_folder
+from vdg.settings import EvaluationConfig
 
 
 def main():
@@ -26,26 +30,25 @@ def main():
     if args.pictures and args.references:
         parser.error("--pictures goes with --network or --variant")
 
-    row = args.variant or f"stage1-{args.network}"
-    kind, run = f"evaluation-{row}", f"{row}-{args.seed}"
+    references, data = layout.references(args.dataset), layout.DATA / args.dataset
     if args.references:
-        kind = run = "references"
-    config = read_json(f"configs/{args.dataset}/{kind}.json")
-    data, scores = Path("data") / args.dataset, Path("scores") / args.dataset
-    trained = run if args.variant else f"stage1-{args.seed}/{args.network}"
-    model = Path("models") / args.dataset / trained / "model.safetensors"
+        config = EvaluationConfig.model_validate(
+            read_json(layout.config(args.dataset, "references"))
+        )
+        with replacing_folder(references) as output, unchanged(config.code):
+            rows.references(config, data, output)
+        return
+    row = layout.Row.of(args)
+    config = EvaluationConfig.model_validate(read_json(row.evaluation))
     if args.pictures:
         if args.pictures.exists() and not is_empty(args.pictures):
             raise InputError(f"--pictures {args.pictures}: exists: choose a new folder")
-        evaluate.pictures(config, data, model, args.pictures)
+        generate_pictures(config, data, row.model, args.pictures)
         print(args.pictures)
         return
-    with replacing_folder(scores / run) as output:
-        if args.references:
-            evaluate.references(config, data, output)
-        else:
-            pictures = Path("pictures", args.dataset, run) if config["pictures"] else None
-            evaluate.evaluate(config, data, model, scores / "references", output, pictures)
+    with replacing_folder(row.scores) as output, unchanged(config.code):
+        pictures = row.pictures if config.pictures else None
+        rows.evaluate(config, data, row.model, references, output, pictures)
 
 
 def is_empty(path: Path) -> bool:

@@ -1,11 +1,10 @@
 """Write key points, masks, pairs and a contact sheet of each split to data/<dataset>/poses/."""
 
-from pathlib import Path
-
 import numpy as np
 
-from vdg import cli
-from vdg.data import estimators, preparation
+from vdg import cli, estimators, layout
+from vdg.code import unchanged
+from vdg.data import preparation
 from vdg.data.images import ImageSet
 from vdg.drawing import contact_sheet, save_png
 from vdg.files import read_json, replacing_folder
@@ -16,12 +15,13 @@ SHEET = 16
 
 def main():
     args = cli.arguments(__doc__, "dataset")
-    config = read_json(f"configs/{args.dataset}/pose-heatmaps.json")
-    data = Path("data") / args.dataset
+    config = read_json(layout.config(args.dataset, "pose-heatmaps"))
+    data = layout.DATA / args.dataset
     settings = config["poses"] | {"device": select_device(config["poses"]["device"])}
     if "estimator" in settings:  # its name, on which the run depends
         estimators.require(settings.pop("estimator"))
-    splits = preparation.build(data / "download", **settings)
+    with unchanged(config["code"]):
+        splits = preparation.build(data / "download", **settings)
 
     poses = splits["test"]
     sources = np.unique(poses.pairs[:, 0])
@@ -29,7 +29,7 @@ def main():
     images = ImageSet.load(data / "download" / f"{poses.part}.safetensors", "pt").images[shown]
     scale = max(1, 128 // poses.size[0])
     sheet = contact_sheet(images.numpy(), poses.keypoints[shown], poses.masks()[shown], scale)
-    with replacing_folder(data / "poses") as output:
+    with replacing_folder(data / "poses") as output, unchanged(config["code"]):
         for name, poses in splits.items():
             poses.save(output / f"{name}.safetensors")
             print(f"{name}: {len(np.unique(poses.pairs))} images, {len(poses.pairs)} pairs")

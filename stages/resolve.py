@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-from vdg import cli, config, resolve, systems, workspace
-from vdg.data import estimators
+from vdg import cli, config, estimators, resolve, systems, workspace
 from vdg.errors import InputError
 from vdg.files import replacing_folder, write_json
 

@@ -1,26 +1,17 @@
 """Train stage II: refine the coarse prediction of stage I with the losses of a variant."""
 
-from pathlib import Path
-
 from vdg import cli, train
 from vdg.files import read_json
+from vdg.layout import Row
+from vdg.settings import RunConfig
 from vdg.training import distributed
 
 
 def main():
-    args = cli.arguments(__doc__, "dataset", "variant", "seed")
-    config = read_json(f"configs/{args.dataset}/stage2-{args.variant}.json")
-    distributed.relaunch(config["processes"], config["device"])
-    name = f"{args.dataset}/{args.variant}-{args.seed}"
-    run = train.Run(
-        config=config,
-        data=Path("data") / args.dataset,
-        seed=args.seed,
-        folder=Path("models") / name,
-        losses=Path(f"losses/{name}.csv"),
-        stage1=Path("models") / name / "stage1.safetensors",
-    )
-    train.train_stage2(run)
+    row = Row.of(cli.arguments(__doc__, "dataset", "variant", "seed"))
+    config = RunConfig.model_validate(read_json(row.training))
+    distributed.relaunch(config.processes, config.device)
+    train.train_stage2(train.Run(config, row.data, row.seed, row.folder, row.losses, row.stage1))
 
 
 if __name__ == "__main__":

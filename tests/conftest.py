@@ -9,10 +9,10 @@ import torch
 from hypothesis import settings
 
 from vdg.data import synthetic
-from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.data.download import fetch
 from vdg.data.images import ImageSet
 from vdg.data.preparation import build
+from vdg.keypoints.annotations import read_keypoints, write_keypoints
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vdg.data.annotations import check_names, read_keypoints, read_pairs, write_keypoints
 from vdg.errors import InputError
+from vdg.keypoints.annotations import check_names, read_keypoints, read_pairs, write_keypoints
 
 HEADER = "name:keypoints_y:keypoints_x"
 ONES = json.dumps([1] * 18)

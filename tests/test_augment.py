@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 from test_generate import SIZE, model  # noqa: F401
 
-from stages import augment
-from vdg import cli
-from vdg.data import estimators, folder
-from vdg.data.annotations import read_keypoints, write_keypoints
+from vdg.commands import augment
+from vdg import cli, estimators
+from vdg.data import folder
 from vdg.data.market1501 import NAME
 from vdg.data.synthetic.render import render
+from vdg.keypoints.annotations import read_keypoints, write_keypoints
 from vdg.pose import has_torso
 
 

@@ -6,7 +6,7 @@ import torch
 
 from vdg.data.batches import PairData, load_pairs, to_uint8
 from vdg.data.images import ImageSet
-from vdg.data.poses import PoseSet
+from vdg.data.pose_set import PoseSet
 from vdg.errors import InputError
 from vdg.pose import MIRRORED, heat_maps, pose_mask
 

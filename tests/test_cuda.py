@@ -12,15 +12,16 @@ from test_evaluate import make
 from torch import nn
 
 from bench.training import noise, tasks
-from vdg import config, evaluate, resolve, train
-from vdg.data import movenet_weights
+from vdg import config, resolve, train
+from vdg.evaluation import rows as evaluate
 from vdg.data.synthetic.render import render
 from vdg.errors import StoppedError
+from vdg.estimators import movenet_weights
 from vdg.files import read_json
 from vdg.inference.transfer import PRETRAINED, PoseTransfer
 from vdg.metrics import classifiers
 from vdg.runtime import set_up
-from vdg.warp import part_warp
+from vdg.systems.vdg.part_warp import part_warp
 
 DEVICE = "cuda"
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -9,10 +9,10 @@ from PIL import Image
 
 from vdg import config
 from vdg.data import deepfashion, download, preparation
-from vdg.data.annotations import write_keypoints
 from vdg.data.images import ImageSet
 from vdg.data.synthetic.render import render
 from vdg.errors import InputError
+from vdg.keypoints.annotations import write_keypoints
 from vdg.pose import pose_mask
 
 SIDE, RENDERED = 256, 128

@@ -14,8 +14,7 @@ from browser import open_page
 from conftest import ROOT
 from PIL import Image
 
-from vdg import systems
-from vdg.data import estimators
+from vdg import estimators, systems
 from vdg.data.synthetic.render import NAMED_POSES
 from vdg.errors import InputError
 from vdg.inference.transfer import named_pose
@@ -211,7 +210,7 @@ def address(choices):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "stages.demo", "--port", str(port), "--model"]
+    command = [sys.executable, "-m", "vdg", "demo", "--port", str(port), "--model"]
     server = subprocess.Popen(
         [*command, *map(str, choices.values())],
         cwd=ROOT,
@@ -286,7 +285,7 @@ def test_mistakes_are_told_before_the_page_is_served(tmp_path):
         (["--model", str(tmp_path / "none.safetensors")], "none.safetensors"),
         (["--device", "gpu"], "'gpu' is none of auto, cpu"),
     ):
-        command = [sys.executable, "-m", "stages.demo", *arguments]
+        command = [sys.executable, "-m", "vdg", "demo", *arguments]
         ran = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
         assert ran.returncode != 0
         assert message in ran.stderr
@@ -296,7 +295,7 @@ def test_mistakes_are_told_before_the_page_is_served(tmp_path):
 def test_without_gradio(tmp_path):
     (tmp_path / "gradio.py").write_text("raise ImportError(name='gradio')")
     ran = subprocess.run(
-        [sys.executable, "-m", "stages.demo"],
+        [sys.executable, "-m", "vdg", "demo"],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         text=True,

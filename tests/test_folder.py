@@ -12,12 +12,13 @@ from PIL import Image
 from test_pipeline import dvc, make_repository, run, set_params
 from test_readers import make_folder
 
-from vdg.data import estimators, folder
-from vdg.data.annotations import read_keypoints, write_keypoints
+from vdg import estimators
+from vdg.data import folder
 from vdg.data.download import fetch
 from vdg.data.images import ImageSet
 from vdg.data.preparation import build
 from vdg.errors import InputError
+from vdg.keypoints.annotations import read_keypoints, write_keypoints
 
 SIZE = {"height": 8, "width": 4}
 PEOPLE = [f"{who}/{number:02d}.jpg" for who in ("anna", "ben", "eva") for number in range(4)]

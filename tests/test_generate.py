@@ -11,14 +11,14 @@ import torch
 from conftest import ROOT
 from PIL import Image
 
-from vdg import systems
-from vdg.data import decoding, estimators, movenet_weights
-from vdg.data.annotations import read_keypoints, write_keypoints
+from vdg import estimators, systems
+from vdg.data import decoding
 from vdg.data.batches import to_uint8
 from vdg.data.fitting import Frame, letter_box, open_picture
 from vdg.data.synthetic.render import NAMED_POSES, named_keypoints, render
 from vdg.errors import InputError
-from vdg.inference.keypoints import PoseFinder, doubts, pose_doubts
+from vdg.estimators import movenet_weights
+from vdg.inference.pose_finder import PoseFinder, doubts, pose_doubts
 from vdg.inference.transfer import (
     BATCH,
     PoseTransfer,
@@ -26,6 +26,7 @@ from vdg.inference.transfer import (
     read_openpose,
     require_torso,
 )
+from vdg.keypoints.annotations import read_keypoints, write_keypoints
 from vdg.pose import has_torso
 from vdg.systems import vdg as system
 
@@ -65,7 +66,7 @@ def person(tmp_path):
 
 def generate(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "stages.generate", *map(str, arguments)],
+        [sys.executable, "-m", "vdg", "generate", *map(str, arguments)],
         cwd=ROOT,
         text=True,
         capture_output=True,

@@ -8,10 +8,10 @@ import torch
 from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
-from vdg.data import keypoint_rcnn
-from vdg.data.coco import coco_to_openpose
-from vdg.data.keypoint_rcnn import KEYPOINT_SCORE, PERSON_SCORE, estimate, people
 from vdg.errors import InputError
+from vdg.estimators import keypoint_rcnn
+from vdg.estimators.coco import coco_to_openpose
+from vdg.estimators.keypoint_rcnn import KEYPOINT_SCORE, PERSON_SCORE, estimate, people
 
 COCO = KeypointRCNN_ResNet50_FPN_Weights.COCO_V1.meta["keypoint_names"]
 OPENPOSE = ["nose", "neck"]

@@ -11,8 +11,8 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
-from vdg.data.annotations import read_keypoints, write_keypoints
 from vdg.files import read_json, write_json
+from vdg.keypoints.annotations import read_keypoints, write_keypoints
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
@@ -71,7 +71,7 @@ READ = """
 import sys
 sys.path.insert(0, "src")
 from vdg.files import read_json, write_json
-from vdg.data.annotations import read_keypoints, write_keypoints
+from vdg.keypoints.annotations import read_keypoints, write_keypoints
 write_json(sys.argv[2], read_json(sys.argv[1]))
 poses = read_keypoints(sys.argv[3])
 write_keypoints(sys.argv[4], poses, poses.values())

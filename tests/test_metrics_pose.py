@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vdg.data.synthetic.render import render
-from vdg.metrics.pose import (
+from vdg.metrics.pose_accuracy import (
     KeypointAccuracy,
     SilhouetteIoU,
     intersection_over_union,
@@ -64,7 +64,7 @@ def test_keypoint_accuracy_compares_with_the_targets_of_its_part(target):
 
 
 def test_segmenter_finds_people_it_has_never_seen(monkeypatch):
-    monkeypatch.setattr("vdg.metrics.pose.STEPS", 60)
+    monkeypatch.setattr("vdg.metrics.pose_accuracy.STEPS", 60)
     drawn = [render(i, v, 64, 0) for i in range(1, 25) for v in range(4)]
     images = torch.as_tensor(np.stack([picture.image for picture in drawn]))
     shapes = torch.as_tensor(np.stack([picture.silhouette for picture in drawn]))

@@ -11,9 +11,9 @@ from vdg import systems
 from vdg.data.batches import Batch
 from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays
+from vdg.systems.vdg.part_warp import part_warp
 from vdg.training.loop import train
-from vdg.training.objectives import MovingAverage, Reconstruction
-from vdg.warp import part_warp
+from vdg.training.task import MovingAverage, Reconstruction
 
 H, W = 32, 16
 SIZE = {"size": [H, W]}

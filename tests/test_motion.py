@@ -9,13 +9,12 @@ import pytest
 from PIL import Image
 from test_generate import finder, model, person  # noqa: F401
 
-from stages import generate
-from vdg import cli
-from vdg.data import estimators
+from vdg.commands import generate
+from vdg import cli, estimators
 from vdg.data.fitting import Frame
 from vdg.errors import InputError
 from vdg.inference import motion
-from vdg.inference.keypoints import PoseFinder
+from vdg.inference.pose_finder import PoseFinder
 from vdg.inference.transfer import named_pose
 
 SIZE = (32, 16)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from vdg.data import movenet_joints, movenet_weights
-from vdg.data.movenet import GRID, HEADS, Conv, MoveNet, decode
-from vdg.data.movenet_joints import SCORE, close_up, letter_box, likely_centers, openpose
 from vdg.data.synthetic.render import render
 from vdg.errors import InputError
+from vdg.estimators import movenet_joints, movenet_weights
+from vdg.estimators.movenet import GRID, HEADS, Conv, MoveNet, decode
+from vdg.estimators.movenet_joints import SCORE, close_up, letter_box, likely_centers, openpose
 from vdg.files import sha256
-from vdg.metrics.pose import pck
+from vdg.metrics.pose_accuracy import pck
 
 needs_weights = pytest.mark.skipif(
     not movenet_weights.weights_file().is_file(), reason="needs MoveNet's weights: make estimator"

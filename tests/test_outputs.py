@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages import export_model, generate
-from vdg import cli, evaluate, systems
-from vdg.data.annotations import read_keypoints, write_keypoints
+from vdg.commands import export, generate
+from vdg import cli, systems
+from vdg.evaluation import rows as evaluate
 from vdg.data.synthetic.render import render
 from vdg.files import read_arrays, read_json, write_arrays, write_json
+from vdg.keypoints.annotations import read_keypoints, write_keypoints
 from vdg.systems import vdg as system
 
 SMALL = {"width": 4, "max_width": 8, "depth": 2, "size": [32, 16]}

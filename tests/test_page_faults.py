@@ -155,7 +155,7 @@ def test_an_upload_of_too_many_pixels(studio, tmp_path):
 
 
 @contextlib.contextmanager
-def serving(model, *options, program=("-m", "stages.demo"), **variables):
+def serving(model, *options, program=("-m", "vdg", "demo"), **variables):
     """The page served by its command: (address, first output)."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vdg.data.annotations import read_pairs
 from vdg.data.market1501 import identity_of
 from vdg.data.pairs import PairSampler, all_pairs, draw_pairs, hold_out, is_valid
 from vdg.errors import InputError
+from vdg.keypoints.annotations import read_pairs
 
 SHOULDERS_HIPS = (2, 5, 8, 11)
 

@@ -14,8 +14,8 @@ from PIL import Image, ImageFile
 from vdg.data.archive import Archive
 from vdg.data.decoding import FORMATS
 from vdg.data.fitting import open_picture
-from vdg.data.folders import read_folder
 from vdg.errors import InputError
+from vdg.evaluation.image_folders import read_folder
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 10, 3)).astype(np.uint8)
 

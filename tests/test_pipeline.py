@@ -205,7 +205,7 @@ from torch import nn
 
 from vdg.pose import heat_maps
 from vdg.training.losses import adversarial_loss, discriminator_loss, l1
-from vdg.training.objectives import ADVERSARIAL_BETA, adam, step
+from vdg.training.task import ADVERSARIAL_BETA, adam, step
 
 SETTINGS = {"stage1": {"width": 4, "l1_weight": 10.0, "activation": ("relu", "tanh")}}
 

@@ -7,14 +7,15 @@ import zipfile
 import numpy as np
 import pytest
 
-from vdg.data import deepfashion, download, estimators, market1501, preparation, synthetic
-from vdg.data.annotations import read_keypoints, write_keypoints
+from vdg import estimators
+from vdg.data import deepfashion, download, market1501, preparation, synthetic
 from vdg.data.images import ImageSet
 from vdg.data.market1501 import identity_of
 from vdg.data.pairs import is_valid
-from vdg.data.poses import PoseSet
+from vdg.data.pose_set import PoseSet
 from vdg.errors import InputError
 from vdg.files import sha256
+from vdg.keypoints.annotations import read_keypoints, write_keypoints
 from vdg.pose import pose_mask
 
 H, W = 32, 16

@@ -5,8 +5,8 @@ import torch
 
 from vdg.metrics import classifiers
 from vdg.systems import vdg
+from vdg.systems.vdg.projected import MIXED, TAPS, ProjectedDiscriminator
 from vdg.training.cost import noise
-from vdg.training.projected import MIXED, TAPS, ProjectedDiscriminator
 
 SETTINGS = {
     key: value[0] if isinstance(value, tuple) else value

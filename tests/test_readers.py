@@ -8,8 +8,8 @@ from conftest import published
 from PIL import Image
 
 from vdg.data import deepfashion, market1501
-from vdg.data.annotations import read_keypoints
 from vdg.errors import InputError
+from vdg.keypoints.annotations import read_keypoints
 
 TRAIN = "bounding_box_train/0002_c1s1_000451_03.jpg"
 TEST = "bounding_box_test/-1_c1s1_000401_03.jpg"

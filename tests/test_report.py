@@ -15,10 +15,10 @@ import pytest
 from markdown_it import MarkdownIt
 from scored import PAIRS, STAND_IN, SUFFIX, Scored, coarse, row
 
+from vdg import published as paper
 from vdg.errors import InputError
 from vdg.files import write_arrays
 from vdg.report import page, publish, rows, tables
-from vdg.report import published as paper
 from vdg.report.inputs import read_config
 
 ROOT = Path(__file__).parents[1]

@@ -1,4 +1,4 @@
-"""python -m stages.score on folders of other systems."""
+"""vdg score on folders of other systems."""
 
 import hashlib
 import json
@@ -13,12 +13,12 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 from skimage.metrics import structural_similarity
+from vdg.commands.score import main
 
-from stages.score import main
 from vdg import cli
-from vdg.data.annotations import write_keypoints
-from vdg.data.folders import draw_masks, read_folder, read_masks
 from vdg.errors import InputError
+from vdg.evaluation.image_folders import draw_masks, read_folder, read_masks
+from vdg.keypoints.annotations import write_keypoints
 from vdg.pose import pose_mask
 
 SETTING = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
@@ -50,7 +50,7 @@ def score(monkeypatch, capsys):
 
 def test_the_command(folders):
     done = subprocess.run(
-        [sys.executable, "-m", "stages.score", "--generated", folders[0], "--target", folders[1]],
+        [sys.executable, "-m", "vdg", "score", "--generated", folders[0], "--target", folders[1]],
         cwd=ROOT,
         text=True,
         capture_output=True,
@@ -316,7 +316,7 @@ def test_rows_are_added_to_a_leaderboard(score, pictures, folders, tmp_path):
     assert table.at["real", "ssim"] == 1
     assert table.at["theirs", "generated_sha256"] != table.at["theirs", "targets_sha256"]
     assert table.at["real", "generated_sha256"] == table.at["real", "targets_sha256"]
-    assert table.at["theirs", "command"].startswith("python -m stages.score --generated")
+    assert table.at["theirs", "command"].startswith("vdg score --generated")
     assert table.at["theirs", "version"]
 
 

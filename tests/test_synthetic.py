@@ -9,13 +9,13 @@ import pytest
 from scipy.ndimage import distance_transform_edt
 
 from vdg.data import market1501, synthetic
-from vdg.data.annotations import read_keypoints
 from vdg.data.silhouettes import read_silhouettes
 from vdg.data.synthetic import write_archive
 from vdg.data.synthetic.people import sample_person
 from vdg.data.synthetic.render import render
 from vdg.errors import InputError
 from vdg.files import sha256
+from vdg.keypoints.annotations import read_keypoints
 
 FILES = (
     "annotation-test.csv",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vdg.pose import MIRRORED
-from vdg.warp import FLANK, part_warp
+from vdg.systems.vdg.part_warp import FLANK, part_warp
 
 HEIGHT, WIDTH = 128, 64
 NOSE, NECK, R_EYE, L_EYE = 0, 1, 14, 15

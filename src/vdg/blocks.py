@@ -5,7 +5,6 @@ import itertools
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 
 class Residual(nn.Module):
@@ -99,29 +98,3 @@ class Decoder(nn.Module):
             x = F.interpolate(x, scale_factor=2, mode="nearest")
             x = up(torch.cat([x, skip], 1))
         return self.out(x)
-
-
-class PatchDiscriminator(nn.Module):
-    """Logits of "real" for overlapping patches: (B, C, H, W) -> (B, 1, h, w).
-
-    The 4x4 stride-2 convolutions with LeakyReLU of pix2pix (Isola et al., CVPR 2017), kept smooth
-    by spectral normalisation (Miyato et al., ICLR 2018): without it, or with batch-norm, short
-    trainings left lattices and halos on plain garments.
-    """
-
-    def __init__(self, in_channels: int, width: int, levels: int):
-        super().__init__()
-        layers: list[nn.Module] = []
-        channels = in_channels
-        for level in range(levels):
-            out = min(width * 2**level, 8 * width)
-            layers += [nn.Conv2d(channels, out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-            channels = out
-        layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.LeakyReLU(0.2)]
-        layers.append(nn.Conv2d(channels, 1, 3, padding=1))
-        self.layers = nn.Sequential(
-            *(spectral_norm(x) if isinstance(x, nn.Conv2d) else x for x in layers)
-        )
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return self.layers(torch.cat(inputs, 1))

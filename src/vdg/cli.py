@@ -25,6 +25,17 @@ def device(text: str) -> str:
     return text
 
 
+def quiet_until_run() -> None:
+    """Until `run`, exit at once on Ctrl-C: imports take seconds and need no cleanup."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _exit_at_once)
+
+
+def _exit_at_once(*_) -> None:
+    os.write(2, b"interrupted\n")
+    os._exit(130)
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a stage; an InputError is printed as one line and exits with status 1.
 
@@ -35,7 +46,7 @@ def run(main: Callable[[], None]) -> None:
         os.environ["VDG_DEBUG"] = "1"  # inherited by torchrun's processes
     _speak_utf8()
     if callable(signal.getsignal(signal.SIGINT)):  # nohup ignores SIGINT: keep it ignored
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # see stages/__init__.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # see quiet_until_run
     try:
         main()
     except InputError as error:

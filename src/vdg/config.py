@@ -1,8 +1,8 @@
-"""params.yaml: its schema and its validation. No torch: DVC asks for it at every command."""
+"""params.yaml: its schema and its validation."""
 
-import ast
 import difflib
-import functools
+import importlib
+import pkgutil
 import re
 import reprlib
 from pathlib import Path
@@ -17,25 +17,19 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
-    create_model,
     model_validator,
 )
 
+from vdg import data, published, systems
 from vdg.errors import InputError
-from vdg.report import published
+from vdg.settings import MOST, Count, Float, Fraction, Section, TrainingSettings
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
-CODE = Path(__file__).parent
 REFERENCES = ("real", "copy-source", "mean-image")
 """Rows that need no network."""
 DEFAULT = "default"  # the settings of a network on every data set
 
 
-MOST = 2**31 - 1
-Float = Annotated[float, Field(allow_inf_nan=False, le=1e9), AfterValidator(float)]
-Rate = Annotated[Float, Field(gt=0, le=1)]
-Fraction = Annotated[Float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1, le=MOST)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(pattern=NAME, max_length=64)]
 Names = Annotated[list[Name], Field(min_length=1)]
@@ -50,78 +44,31 @@ def _published(name: str) -> str:
 Published = Annotated[str, AfterValidator(_published)]
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
 # --- systems --------------------------------------------------------------------------------------
 
 
-def _module_of(folder: str, defines: str) -> AfterValidator:
-    """The name must be that of a module in the folder that defines something."""
-
-    def check(name: str) -> str:
-        files = sorted((CODE / folder).glob("*.py"))
-        known = [f.stem for f in files if re.search(defines, f.read_text("utf-8"), re.MULTILINE)]
-        if name not in known:
-            raise ValueError(f"no such file in src/vdg/{folder}/; allowed: {', '.join(known)}")
-        return name
-
-    return AfterValidator(check)
+def _reader(name: str) -> str:
+    files = [module.name for module in pkgutil.iter_modules(data.__path__)]
+    if name not in files or not _reads(name):
+        known = ", ".join(filter(_reads, files))
+        raise ValueError(f"no such file in src/vdg/data/; allowed: {known}")
+    return name
 
 
-Reader = Annotated[str, _module_of("data", r"^def read\(")]
-System = Annotated[str, _module_of("systems", r"^SETTINGS = ")]
+def _reads(name: str) -> bool:
+    """Whether a module of vdg.data is a reader: it defines `read`."""
+    return hasattr(importlib.import_module(f"vdg.data.{name}"), "read")
 
 
-class Training(Section):
-    """The settings that every training has."""
-
-    steps: Count
-    batch_size: Annotated[int, Field(ge=1, le=65536)]
-    learning_rate: Rate
-    lr_decay_fraction: Fraction = 0.5
-    flip: bool = True
+def _system(name: str) -> str:
+    if name not in systems.known():
+        allowed = ", ".join(systems.known())
+        raise ValueError(f"no such file or folder in src/vdg/systems/; allowed: {allowed}")
+    return name
 
 
-@functools.cache
-def declared(system: str) -> dict[str, dict[str, Any]]:
-    """SETTINGS of a system: {"stage1": {key: default}, "stage2": {...}}, read from its source.
-
-    Raises InputError where it is not a literal.
-    """
-    path = CODE / "systems" / f"{system}.py"
-    for node in ast.parse(path.read_text("utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SETTINGS":
-            try:
-                return ast.literal_eval(node.value)
-            except ValueError as error:
-                raise InputError(f"{path}: SETTINGS must be a literal: {error}") from error
-    raise InputError(f"{path} defines no SETTINGS")
-
-
-def _field(default: Any) -> tuple:
-    """The type and the default of one of a system's own settings."""
-    match default:
-        case bool():
-            return bool, default
-        case int():
-            return Count, default
-        case float():
-            return Annotated[Float, Field(ge=0)], default
-        case (str(), *_):
-            return Literal[default], default[0]
-        case (first, low, high):
-            kind = int if isinstance(first, int) else Float
-            return Annotated[kind, Field(ge=low, le=high)], first
-    raise TypeError(f"SETTINGS: {default!r} has no type that a setting can have")
-
-
-@functools.cache
-def settings_model(system: str, stage: str) -> type[Training]:
-    """The schema of a system's settings of one stage."""
-    own = {key: _field(default) for key, default in declared(system)[stage].items()}
-    return create_model(f"{system}_{stage}", __base__=Training, **own)
+Reader = Annotated[str, AfterValidator(_reader)]
+System = Annotated[str, AfterValidator(_system)]
 
 
 class Network(Section):
@@ -132,8 +79,8 @@ class Network(Section):
     kind: Literal["ours", "compared"] = "ours"
     paper: Published | None = None  # the published row that it stands beside
     about: str | None = None
-    stage1: dict[Name, dict[str, Any]] = {}
-    stage2: dict[Name, dict[str, Any]] = {}
+    stage1: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    stage2: dict[Name, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_a_system(self):
@@ -299,7 +246,6 @@ class Params(Section):
     threads: Annotated[int, Field(ge=1, le=4096)] | None
     precision: Literal["fp32", "bf16"]
     deterministic: bool
-    compile: bool
     processes: Annotated[int, Field(ge=1, le=4096)]
     network: dict[Name, Network]
     variant: dict[Name, Variant]
@@ -325,25 +271,25 @@ class Params(Section):
         """The system of a network, which it may have from one that it extends."""
         return self.network[self.lineage(network)[0]].system
 
-    def stage1(self, network: str, dataset: str) -> dict[str, Any]:
+    def stage1(self, network: str, dataset: str) -> TrainingSettings:
         """The settings of a network's stage I on a data set. Raises InputError."""
         return self._settings(network, "stage1", dataset, {}, {})
 
-    def stage2(self, variant: str, dataset: str) -> dict[str, Any]:
+    def stage2(self, variant: str, dataset: str) -> TrainingSettings:
         """The settings of a variant on a data set. Raises InputError."""
         chosen = self.variant[variant]
         system = self.system(chosen.network)
-        own = declared(system).get("stage2")
-        if own is None:
+        model = systems.settings_class(system, "stage2")
+        if model is None:
             raise InputError(
                 f"params.yaml: variant.{variant}.network = {chosen.network!r}: its system {system}"
                 " has no stage II"
             )
-        common = {"": {"alpha": self.alpha} if "alpha" in own else {}}
+        common = {"": {"alpha": self.alpha} if "alpha" in model.model_fields else {}}
         last = {f"variant.{variant}": chosen.settings}
         return self._settings(chosen.network, "stage2", dataset, common, last)
 
-    def _settings(self, network: str, stage: str, dataset: str, first, last) -> dict[str, Any]:
+    def _settings(self, network: str, stage: str, dataset: str, first, last) -> TrainingSettings:
         layers = dict(first)
         for name in self.lineage(network):
             given = getattr(self.network[name], stage)
@@ -351,23 +297,31 @@ class Params(Section):
                 layers[f"network.{name}.{stage}.{key}"] = given.get(key, {})
         layers |= last
         merged = {key: value for layer in layers.values() for key, value in layer.items()}
-        model = settings_model(self.system(network), stage)
-        try:
-            found = model.model_validate(merged).model_dump()
-        except ValidationError as error:
-            place = f"network.{network}.{stage}"
-            raise InputError(_settings_error(error, model, layers, place, dataset)) from None
+        model = systems.settings_class(self.system(network), stage)
+        place = f"network.{network}.{stage}"
+        if "size" in merged:
+            raise InputError(
+                f"params.yaml: {place}: size: unknown key; the data set gives the size"
+            )
         size = self.dataset[dataset]
-        return found | {"size": [size.height, size.width]}
+        try:
+            return model.model_validate(merged | {"size": (size.height, size.width)})
+        except ValidationError as error:
+            raise InputError(_settings_error(error, model, layers, place, dataset)) from None
 
 
 def _settings_error(
-    error: ValidationError, model: type[Training], layers: dict[str, dict], place: str, dataset: str
+    error: ValidationError,
+    model: type[TrainingSettings],
+    layers: dict[str, dict],
+    place: str,
+    dataset: str,
 ) -> str:
     """The one line of a wrong setting, with the place in params.yaml where it stands."""
     key = error.errors()[0]["loc"][0]
     where = [layer for layer, given in layers.items() if key in given]
-    line = _one_line(error, lambda _: list(_fields(model)), where[-1] if where else place)
+    known = [field.alias or name for name, field in model.model_fields.items() if name != "size"]
+    line = _one_line(error, lambda _: known, where[-1] if where else place)
     if error.errors()[0]["type"] == "missing":
         line += f": give it in {place}.{dataset}, or in {place}.{DEFAULT} for every data set"
     return line
@@ -489,10 +443,6 @@ def _one_line(error: ValidationError, keys_at, prefix: str = "") -> str:
     return f"params.yaml: {key}{shown}: {allowed}"
 
 
-def _fields(model: type[BaseModel]) -> dict:
-    return model.model_fields
-
-
 def _keys_at(location: list) -> list[str]:
     """The keys that the schema allows at a place in params.yaml."""
     model: Any = Params
@@ -500,10 +450,10 @@ def _keys_at(location: list) -> list[str]:
         if part in TAGS:
             model = TAGS[part]
         elif isinstance(model, type) and issubclass(model, BaseModel):
-            model = _fields(model)[part].annotation
+            model = model.model_fields[part].annotation
         else:  # dict[str, Section]: the part is a name
             model = get_args(model)[1]
-    return list(_fields(model))
+    return list(model.model_fields)
 
 
 def _check_together(params: Params) -> None:
@@ -565,8 +515,8 @@ def _check_names(params: Params) -> None:
             )
 
 
-def _check_batch(params: Params, where: str, settings: dict) -> None:
-    size = settings["batch_size"]
+def _check_batch(params: Params, where: str, settings: TrainingSettings) -> None:
+    size = settings.batch_size
     if size % params.processes:
         raise InputError(
             f"params.yaml: processes = {params.processes}: must divide batch_size = {size} of "

@@ -8,7 +8,6 @@ import functools
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy import ndimage
 from skimage import draw
 
@@ -112,75 +111,3 @@ def pose_mask(keypoints: np.ndarray, height: int, width: int) -> np.ndarray:
     size = max(1, round(MASK_CLOSING * scale) | 1)
     grown = ndimage.maximum_filter(mask, size, mode="constant", cval=False)
     return ndimage.minimum_filter(grown, size, mode="constant", cval=True)
-
-
-RIGHT_SHOULDER, LEFT_SHOULDER, RIGHT_HIP, LEFT_HIP = TORSO
-TURNED = 0.25
-"""Maximum horizontal shoulder distance of a side view, in lengths of the torso."""
-
-
-def views(keypoints: np.ndarray) -> np.ndarray:
-    """(N, 18, 2) -> (N,): "front", "side", "back", or "unknown" without a shoulder or hip.
-
-    A person who faces the camera has the right shoulder on the left of the image.
-    """
-    joints = keypoints.astype(float)
-    across = joints[:, LEFT_SHOULDER, 1] - joints[:, RIGHT_SHOULDER, 1]
-    shoulders = joints[:, [LEFT_SHOULDER, RIGHT_SHOULDER], 0].mean(1)
-    torso = np.abs(joints[:, [LEFT_HIP, RIGHT_HIP], 0].mean(1) - shoulders).clip(min=1)
-    turn = across / torso
-    known = ["unknown", "front", "back"]
-    return np.select([~has_torso(keypoints), turn > TURNED, turn < -TURNED], known, "side")
-
-
-def pose_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(N, 18, 2), (N, 18, 2) -> (N,): mean distance in pixels of the joints present in both poses.
-
-    nan without common joints.
-    """
-    both = ((a >= 0) & (b >= 0)).all(-1)
-    moved = np.linalg.norm(a.astype(float) - b, axis=-1)
-    count = both.sum(1)
-    return np.where(count, (moved * both).sum(1) / count.clip(min=1), np.nan)
-
-
-def disc_maps(
-    keypoints: torch.Tensor, height: int, width: int, radius: float = 4.0
-) -> torch.Tensor:
-    """Disc maps, the pose input of PG2 and DPIG (Ma et al., NeurIPS 2017 and CVPR 2018).
-
-    keypoints: (B, 18, 2), (y, x) in pixels, truncated; negative = missing. radius: in pixels, edge
-    included. Returns (B, 18, height, width), channels last: 1 on a disc around the joint, else -1;
-    a missing joint is -1 everywhere.
-    """
-    rows, columns = (torch.arange(n, device=keypoints.device)[:, None] for n in (height, width))
-    y, x = keypoints.to(torch.float32).floor()[:, None].unbind(-1)
-    found = (keypoints >= 0).all(-1)[:, None, None]
-    away = ((rows - y) ** 2)[:, :, None] + ((columns - x) ** 2)[:, None]  # (B, H, W, 18), squared
-    return torch.where(found & (away <= radius**2), 1.0, -1.0).permute(0, 3, 1, 2)
-
-
-def limb_mask(
-    keypoints: torch.Tensor, height: int, width: int, radius: float = 4.0, closing: int = 5
-) -> torch.Tensor:
-    """Pose mask M in PG2's form (Ma et al., NeurIPS 2017): thick limbs, closed with a square.
-
-    A pixel is set within `radius` pixels of the segment between two detected joints of MASK_PAIRS;
-    lone joints set nothing. PG2's own discs along each segment differ from it at the edges only
-    (mean IoU .955 at a radius of 4).
-
-    keypoints: (B, 18, 2), (y, x) in pixels, negative = missing. closing: odd, in pixels.
-    Returns (B, 1, height, width) in {0, 1}.
-    """
-    start, end = keypoints.to(torch.float32)[:, list(MASK_PAIRS), :, None, None].unbind(2)
-    found = ((start >= 0) & (end >= 0)).all(2)
-    y, x = (torch.arange(n, device=keypoints.device) for n in (height, width))
-    along_y, along_x = (end - start).unbind(2)  # each (B, 23, 1, 1)
-    dy, dx = y[:, None] - start[:, :, 0], x - start[:, :, 1]
-    # where on its segment each pixel's nearest point lies, from 0 to 1
-    share = (dy * along_y + dx * along_x) / (along_y**2 + along_x**2).clamp(min=1e-6)
-    share = share.clamp(0, 1)
-    away = (dy - share * along_y) ** 2 + (dx - share * along_x) ** 2
-    mask = (found & (away <= radius**2)).any(1, keepdim=True).float()
-    grown = F.max_pool2d(mask, closing, stride=1, padding=closing // 2)
-    return -F.max_pool2d(-grown, closing, stride=1, padding=closing // 2)

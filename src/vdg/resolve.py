@@ -1,23 +1,14 @@
 """What each run depends on: its settings, and the code that it runs, so that editing either re-runs
 that run and no other."""
 
-import ast
-import functools
-import hashlib
-import io
-import tokenize
-from pathlib import Path
 from typing import Any
 
+from vdg import estimators
+from vdg.code import DRAWING, WATCHING, hashes
 from vdg.config import Params, Variant
-from vdg.data import estimators
-from vdg.files import sha256
+from vdg.settings import TrainingSettings
+from vdg.systems import module_name
 
-PROJECT = Path(__file__).parents[2]
-SPEAKING = ("src/vdg/cli.py", "src/vdg/errors.py")
-"""Modules that speak to the user: no output depends on them."""
-DRAWING = ("src/vdg/drawing.py",)
-"""Modules that draw what a model generates, on which neither it nor its scores depend."""
 HARDWARE = ("device", "threads", "deterministic")
 
 
@@ -58,19 +49,22 @@ def _data(params: Params, name: str) -> dict[str, dict]:
 
 def _trainings(params: Params, name: str) -> dict[str, dict]:
     files = {}
-    hardware = _hardware(params, "precision", "compile", "processes")
+    hardware = _hardware(params, "precision", "processes")
 
-    def training(stage: str, system: str, settings: dict) -> dict:
-        content = {"system": system, "settings": settings, **hardware}
-        return _with_code(content, stage, f"vdg.systems.{system}", without=DRAWING)
+    def training(number: int, system: str, settings: TrainingSettings) -> dict:
+        content = {"system": system, "settings": settings.model_dump(), **hardware}
+        module = module_name(system, f"stage{number}")
+        # what the loop prints of a metric is no reason to train again; a loss that uses it is
+        loop = hashes(f"stages.train_stage{number}", without=DRAWING + WATCHING)
+        return content | {"code": loop | hashes(module, without=DRAWING)}
 
     for key in params.networks:
         system = params.system(key)
-        files[f"stage1-{key}"] = training("train_stage1", system, params.stage1(key, name))
+        files[f"stage1-{key}"] = training(1, system, params.stage1(key, name))
     for key in params.variants:
         network = params.variant[key].network
         system = params.system(network)
-        files[f"stage2-{key}"] = training("train_stage2", system, params.stage2(key, name))
+        files[f"stage2-{key}"] = training(2, system, params.stage2(key, name))
         files[f"network-{key}"] = _with_code({"network": network}, "assign_stage1")
     return files
 
@@ -88,7 +82,7 @@ def _evaluations(params: Params, name: str) -> dict[str, dict]:
         systems[key] = params.system(params.variant[key].network)
     files = {"references": _with_code(references, "evaluate", without=DRAWING)}
     for run, system in systems.items():
-        module = f"vdg.systems.{system}"
+        module = module_name(system, "stage1" if run.startswith("stage1-") else "stage2")
         files[f"evaluation-{run}"] = _with_code(evaluation, "evaluate", module, without=DRAWING)
     return files
 
@@ -108,12 +102,10 @@ def _report(params: Params) -> dict:
             "estimator": estimators.name() if dataset.estimates else None,
             "judge": estimators.name() if dataset.evaluation.pose == "keypoints" else None,
         }
-    templates = sorted((PROJECT / "src/vdg/report/templates").glob("*"))
     report = {
         "datasets": datasets,
         "rows": rows(params),
         "seeds": params.seeds,
-        "templates": {path.name: sha256(path) for path in templates},
     }
     return _with_code(report, "ablation_table")
 
@@ -158,9 +150,9 @@ def _describe(params: Params, key: str) -> str:
     return "; ".join(f"{', '.join(names)}: {text}" for text, names in texts.items())
 
 
-def _numbers(variant: Variant, settings: dict) -> str:
+def _numbers(variant: Variant, settings: TrainingSettings) -> str:
     """What L_img is, from its numbers, and what else the variant changes."""
-    alpha, w = settings.get("alpha"), settings.get("mask_weight")
+    alpha, w = (getattr(settings, key, None) for key in ("alpha", "mask_weight"))
     text = "refinement"
     if alpha is not None and w is not None:
         weight = {0: "no mask", 1: "mask (1 + M_b)"}.get(w, f"mask (1 + {w:g} M_b)")
@@ -168,67 +160,3 @@ def _numbers(variant: Variant, settings: dict) -> str:
         text = f"{terms}, {weight}"
     others = {k: v for k, v in variant.settings.items() if k not in ("alpha", "mask_weight")}
     return ", ".join([text, *(f"{key} = {value}" for key, value in others.items())])
-
-
-# --- code -----------------------------------------------------------------------------------------
-
-
-def hashes(*modules: str, without: tuple[str, ...] = ()) -> dict[str, str]:
-    """The files of these modules and of the project's modules they import: path -> SHA-256.
-
-    modules: dotted names, such as "stages.train_stage1". What a module imports by a name that it
-    computes cannot be seen here and has to be listed. without: paths to leave out.
-    Hashed is the code without comments and docstrings: prose can be mended on any day.
-    """
-    waiting, found = [_file(module) for module in modules], {}
-    while waiting:
-        file = waiting.pop()
-        name = file.relative_to(PROJECT).as_posix()
-        if name in SPEAKING or name in without or name in found:
-            continue
-        text = file.read_bytes()
-        found[name] = hashlib.sha256(_code(text)).hexdigest()
-        waiting += filter(None, map(_file, _imported(text)))
-    return dict(sorted(found.items()))
-
-
-@functools.cache
-def _code(text: bytes) -> bytes:
-    """A source text without comments, docstrings and blank lines.
-
-    Cut out of the text, not printed from the tree, whose printing differs between Pythons.
-    """
-    lines = text.decode().split("\n")
-    for token in reversed(list(tokenize.tokenize(io.BytesIO(text).readline))):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            for row in range(node.lineno - 1, node.end_lineno):
-                lines[row] = ""
-    return "\n".join(line.rstrip() for line in lines if line.strip()).encode()
-
-
-def _file(module: str) -> Path | None:
-    """The source of one of the project's modules; None for what is not a module of it."""
-    top, *inner = module.split(".")
-    if top not in ("stages", "vdg"):
-        return None
-    base = Path(PROJECT / "src" if top == "vdg" else PROJECT, top, *inner)
-    files = (base.with_suffix(".py"), base / "__init__.py")
-    return next((file for file in files if file.is_file()), None)
-
-
-@functools.cache
-def _imported(text: bytes) -> list[str]:
-    """Dotted names that a source text imports from the project."""
-    names = []
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            inner = [f"{node.module}.{alias.name}" for alias in node.names]
-            # `from vdg import systems` names a module, `from vdg.files import sha256` its content
-            names += [name if _file(name) else node.module for name in inner]
-    return names

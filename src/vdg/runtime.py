@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import sys
 from pathlib import Path
 
@@ -34,16 +33,6 @@ def select_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def require_compiler() -> None:
-    """Raise InputError if there is no C++ compiler for torch.compile."""
-    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
-    if not shutil.which(compiler):
-        raise InputError(
-            f"compile = true needs a C++ compiler, and there is no {compiler}: install one, name "
-            "it in the environment variable CXX, or set compile: false"
-        )
-
-
 def set_up(seed: int, deterministic: bool = True, threads: int | None = None) -> None:
     """Seed all random generators: equal seed and threads give equal bytes on one machine.
 
@@ -65,34 +54,33 @@ def set_up(seed: int, deterministic: bool = True, threads: int | None = None) ->
     torch.backends.cudnn.allow_tf32 = False  # fp32 is what the report says, not TF32
 
 
-def provenance(device: torch.device, config: dict, processes: int = 1) -> dict[str, str]:
+def provenance(device: torch.device, config, processes: int = 1) -> dict[str, str]:
     """Device, mode and versions of a run, without time, path or host name: bytes stay stable.
 
-    config: of a run, with `deterministic`, and for a training `precision` and `compile`.
+    config: of a run, with `deterministic`, and for a training `precision`.
     """
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
         name = f"{device.type}, {torch.get_num_threads()} threads"
     versions = f"torch {torch.__version__}, Python {sys.version.split()[0]}"
-    mode = config.get("precision", "fp32")
-    mode += ", deterministic" if config["deterministic"] else ", not deterministic"
-    mode += ", compiled" if config.get("compile") else ""
+    mode = getattr(config, "precision", "fp32")
+    mode += ", deterministic" if config.deterministic else ", not deterministic"
     mode += f", {processes} processes" if processes > 1 else ""
     return {"device": name, "mode": mode, "versions": versions}
 
 
-def scratch_folder(settings: dict, inputs: list[Path]) -> Path:
+def scratch_folder(run: dict, inputs: list[Path]) -> Path:
     """Folder of the checkpoints of one unfinished training run.
 
-    The name is a hash of everything the run depends on: its settings, including the hashes of its
-    code, and its input files. A run therefore never resumes another run's checkpoint. The folder is
+    run: its settings and the hashes of its code. The name is a hash of everything that the training
+    depends on: of these and of its input files. A run therefore never resumes another run's checkpoint. The folder is
     not a DVC output, because a persisted output would carry the weights of old settings into a new
     run. It lies in the repository itself, even if DVC runs the stage in a temporary copy.
     """
     # file names, not paths: a queued run in a temporary copy must get the same folder
     files = sorted((path.name, sha256(path)) for path in inputs)
-    threads = torch.get_num_threads() if settings["device"] == "cpu" else None
-    text = json.dumps([settings, threads, files, torch.__version__], sort_keys=True)
+    threads = torch.get_num_threads() if run["device"] == "cpu" else None
+    text = json.dumps([run, threads, files, torch.__version__], sort_keys=True)
     root = Path(os.environ.get("DVC_ROOT", "."))
     return root / ".scratch" / hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -1,6 +1,7 @@
 """The two training stages: train a model from settings and files, write it and its losses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,47 +10,41 @@ import torch
 from torch import Tensor, nn
 
 from vdg import systems
+from vdg.code import require_unchanged
 from vdg.data.batches import Batch, PairData, load_pairs, to_uint8
 from vdg.data.pairs import PairSampler, draw_pairs, random_stream
 from vdg.drawing import grid, save_png, skeleton
 from vdg.metrics.ssim import mask_ssim, ssim
-from vdg.runtime import (
-    provenance,
-    require_compiler,
-    scratch_folder,
-    select_device,
-    set_up,
-)
+from vdg.runtime import provenance, scratch_folder, select_device, set_up
+from vdg.settings import RunConfig, TrainingSettings
 from vdg.training import distributed
 from vdg.training.checkpoints import clean_up
 from vdg.training.cost import budget
-from vdg.training.loop import train, write_losses
-from vdg.training.objectives import Task
+from vdg.training.loop import run_steps
+from vdg.training.progress import LossesFile
+from vdg.training.task import Task
 
 PREVIEW_PAIRS = 6
 WATCHED_PAIRS = 64  # validation pairs that are scored during training
 SPLITS = ("train", "validation")
+VALIDATION = ("validation_ssim", "validation_mask_ssim")
 
 
 @dataclass(frozen=True)
 class Run:
     """Inputs and outputs of one training.
 
-    config: configs/<dataset>/stage1-<network>.json or stage2-<variant>.json.
+    config: of configs/<dataset>/stage1-<network>.json or stage2-<variant>.json.
     data: data/<dataset>. folder: of the model and its samples. losses: a CSV.
     stage1: the model that stage II refines; None for stage I.
     """
 
-    config: dict
+    config: RunConfig
     data: Path
     seed: int
     folder: Path
     losses: Path
     stage1: Path | None = None
-
-    @property
-    def settings(self) -> dict:
-        return self.config["settings"]
 
     @property
     def inputs(self) -> list[Path]:
@@ -60,78 +55,87 @@ class Run:
 
 
 def train_stage1(run: Run) -> None:
-    """Train a stage I."""
-    with distributed.join(select_device(run.config["device"])) as device:
-        set_up(run.seed, run.config["deterministic"], run.config["threads"])
+    """Train a stage I. Raises InputError where code changes meanwhile."""
+    with _started(run) as device:
         task, meta = stage1_task(run.config)
         _train(run, task, meta, device)
 
 
 def train_stage2(run: Run) -> None:
-    """Train a stage II on top of a trained stage I."""
-    with distributed.join(select_device(run.config["device"])) as device:
-        set_up(run.seed, run.config["deterministic"], run.config["threads"])
+    """Train a stage II on top of a trained stage I. Raises InputError as `train_stage1` does."""
+    with _started(run) as device:
         task, meta = stage2_task(run.config, *systems.load(run.stage1, device))
         _train(run, task, meta, device)
 
 
-def stage1_task(config: dict) -> tuple[Task, dict]:
+def stage1_task(config: RunConfig) -> tuple[Task, dict]:
     """Returns (task of stage I, metadata of its model file)."""
-    settings, system = config["settings"], systems.find(config["system"])
+    system = systems.find(config.system)
+    settings = systems.settings(config.system, "stage1", config.settings)
     task = system.stage1_task(system.build_stage1(settings), settings)
-    return task, {"system": config["system"], "stage1": settings, "stage2": None}
+    return task, {"system": config.system, "stage1": settings.model_dump(), "stage2": None}
 
 
-def stage2_task(config: dict, stage1: nn.Module, meta: dict) -> tuple[Task, dict]:
+def stage2_task(config: RunConfig, stage1: nn.Module, meta: dict) -> tuple[Task, dict]:
     """Returns (task of stage II on top of a stage I, metadata of its model file).
 
     stage1, meta: as `systems.load` returns them.
     """
-    settings, system = config["settings"], systems.find(meta["system"])
+    system = systems.find(config.system, "stage2")
+    settings = systems.settings(config.system, "stage2", config.settings)
     task = system.stage2_task(system.build_generator(stage1, settings), settings)
-    return task, meta | {"stage2": settings}
+    return task, meta | {"stage2": settings.model_dump()}
+
+
+@contextmanager
+def _started(run: Run) -> Iterator[torch.device]:
+    """Yield the device of a training whose random generators are seeded."""
+    with distributed.join(select_device(run.config.device)) as device:
+        set_up(run.seed, run.config.deterministic, run.config.threads)
+        yield device
 
 
 def _train(run: Run, task: Task, meta: dict, device: torch.device) -> None:
-    if run.config["compile"]:
-        require_compiler()
+    require_unchanged(run.config.code)
     pairs, validation = load_pairs(run.data, SPLITS, device)
-    cost = budget(task, run.settings, meta)
+    settings, cost = task.settings, budget(task, meta)
     own = {"seed": run.seed, "meta": meta, "device": device.type}
     own["processes"] = distributed.world_size()  # torchrun may have been started by hand
-    scratch = scratch_folder(run.config | own, run.inputs)
+    scratch = scratch_folder(run.config.model_dump() | own, run.inputs)
     samples = run.folder / "samples.png"
-    rows = train(
+    losses = LossesFile(run.losses, VALIDATION if len(validation.pairs) else ())
+    rows = run_steps(
         task,
-        batches(pairs, run.settings, run.seed),
-        steps=run.settings["steps"],
+        batches(pairs, settings, run.seed),
+        steps=settings.steps,
         scratch=scratch,
-        lr_decay_fraction=run.settings["lr_decay_fraction"],
+        lr_decay_fraction=settings.lr_decay_fraction,
         device=device,
-        precision=run.config["precision"],
-        compiled=run.config["compile"],
+        precision=run.config.precision,
         label=run.folder.name,
+        at_row=losses.write,
         at_checkpoint=lambda: preview(task.result, pairs, samples),
         watch=lambda: validation_scores(task.result, validation),
     )
     if distributed.rank() > 0:
         return
+    require_unchanged(run.config.code)
     machine = {"seed": run.seed} | provenance(device, run.config, distributed.world_size())
-    about = meta | cost | {"size": run.settings["size"], "run": machine}
+    about = meta | cost | {"size": settings.size, "run": machine}
     systems.save(run.folder / "model.safetensors", task.result, about)
-    write_losses(run.losses, rows)
+    losses.finish(rows)
     preview(task.result, pairs, samples)
     clean_up(scratch)
 
 
-def batches(data: PairData, settings: dict, seed: int) -> Callable[[int], Batch]:
+def batches(data: PairData, settings: TrainingSettings, seed: int) -> Callable[[int], Batch]:
     """A function step -> batch that depends only on (seed, step), so that runs can resume."""
-    size = settings["batch_size"]
+    size = settings.batch_size
     sampler = PairSampler(data.pairs, size, seed)
 
     def batch_at(step: int) -> Batch:
         pairs, flip = sampler.batch(step), None
-        if settings["flip"]:
+        if settings.flip:
             flip = torch.rand(size, generator=random_stream(seed, "flip", step)) < 0.5
             flip = distributed.shard(flip)
         return data.batch(distributed.shard(pairs), flip)
@@ -149,10 +153,8 @@ def validation_scores(generator: nn.Module, data: PairData) -> dict[str, float]:
         torch.as_tensor(to_uint8(images)).permute(0, 3, 1, 2)
         for images in (_generate(generator, batch), batch.I_b)
     )
-    return {
-        "validation_ssim": float(ssim(generated, targets).mean()),
-        "validation_mask_ssim": float(mask_ssim(generated, targets, batch.M_b.cpu() > 0).mean()),
-    }
+    values = ssim(generated, targets), mask_ssim(generated, targets, batch.M_b.cpu() > 0)
+    return {name: float(value.mean()) for name, value in zip(VALIDATION, values, strict=True)}
 
 
 def _generate(generator: nn.Module, batch: Batch) -> Tensor:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from vdg import layout
 from vdg.config import Params
 from vdg.errors import InputError
 from vdg.files import write_bytes
@@ -23,16 +24,13 @@ UNUSED = Path(".scratch", "unused")
 
 def named(params: Params) -> set[Path]:
     """The entries of SHARED that the stages of these parameters write."""
-    found = set()
-    for dataset in params.datasets:
-        found.add(Path("scores", dataset, "references"))
-        for seed in params.seeds:
-            runs = [f"stage1-{key}-{seed}" for key in params.networks]
-            runs += [f"{key}-{seed}" for key in params.variants]
-            found |= {Path("losses", dataset, f"{run}.csv") for run in runs}
-            found |= {Path("scores", dataset, run) for run in runs}
-            found |= {Path("models", dataset, f"stage1-{seed}", key) for key in params.networks}
-    return found
+    entries = set()
+    for dataset, seed in itertools.product(params.datasets, params.seeds):
+        networks = [layout.Row(dataset, key, seed, coarse=True) for key in params.networks]
+        variants = [layout.Row(dataset, key, seed, coarse=False) for key in params.variants]
+        entries |= {layout.references(dataset), *(network.folder for network in networks)}
+        entries |= {path for row in networks + variants for path in (row.losses, row.scores)}
+    return entries
 
 
 def set_aside(params: Params) -> list[Path]:

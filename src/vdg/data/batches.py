@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vdg.data.images import ImageSet
-from vdg.data.poses import PoseSet
+from vdg.data.pose_set import PoseSet
 from vdg.errors import InputError
 from vdg.pose import MIRRORED, constant
 

@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from vdg.data.annotations import check_names
 from vdg.data.archive import Archive
 from vdg.data.images import ImageSet
 from vdg.errors import InputError
+from vdg.keypoints.annotations import check_names
 
 HELP = (
     "DeepFashion In-shop Clothes Retrieval Benchmark (Liu et al., CVPR 2016; MMLAB, CUHK) is for"

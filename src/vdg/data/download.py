@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from vdg.data import folder, market1501, synthetic
-from vdg.data.annotations import check_names, read_keypoints, read_pairs, write_keypoints
 from vdg.data.archive import locate
 from vdg.data.images import ImageSet
 from vdg.errors import InputError
 from vdg.files import write_bytes
+from vdg.keypoints.annotations import check_names, read_keypoints, read_pairs, write_keypoints
 
 
 def fetch(reader, config: dict, output: Path) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from vdg.data.annotations import check_names, read_keypoints
 from vdg.data.archive import Archive
 from vdg.data.fitting import letter_box, require_inside
 from vdg.data.images import ImageSet
 from vdg.data.market1501 import identity_of
 from vdg.errors import InputError
+from vdg.keypoints.annotations import check_names, read_keypoints
 
 HELP = (
     "put your images there, a folder per person with two images or more of each, such as"

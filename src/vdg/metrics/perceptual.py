@@ -1,15 +1,13 @@
 """LPIPS (Zhang et al., CVPR 2018), an opt-in metric; the user installs its package."""
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
+from vdg.backbones import hub_file
 from vdg.errors import InputError
-from vdg.files import sha256
 
-BACKBONE = "alexnet-owt-7be5be79.pth"
-URL = f"https://download.pytorch.org/models/{BACKBONE}"
+HASH = "7be5be79"
+URL = f"https://download.pytorch.org/models/alexnet-owt-{HASH}.pth"
 
 
 def check_available() -> None:
@@ -20,20 +18,7 @@ def check_available() -> None:
         raise InputError(
             "evaluation.lpips needs the package lpips: run `pip install lpips`, or set it to false"
         ) from error
-    path = Path(torch.hub.get_dir(), "checkpoints", BACKBONE)
-    expected = path.stem.rpartition("-")[2]
-    try:
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(URL, path, expected, progress=False)
-        problem = "" if sha256(path).startswith(expected) else f"{path} has another hash"
-    except (OSError, RuntimeError) as error:  # RuntimeError: the download's hash is wrong
-        problem = f"the download failed ({error})"
-    if problem:
-        raise InputError(
-            f"evaluation.lpips needs {URL} in {path.parent}, but {problem}: put it there, or set "
-            "evaluation.lpips to false"
-        )
+    hub_file(URL, HASH, "evaluation.lpips", "set evaluation.lpips to false")
 
 
 class Perceptual:

@@ -10,7 +10,7 @@ from vdg.metrics import classifiers
 from vdg.metrics.fid import Statistics, fid, statistics
 from vdg.metrics.inception_score import inception_score
 from vdg.metrics.perceptual import Perceptual
-from vdg.metrics.pose import PoseMetric
+from vdg.metrics.pose_accuracy import PoseMetric
 from vdg.metrics.psnr import psnr
 from vdg.metrics.sharpness import gradient_magnitude, sharpness
 from vdg.metrics.ssim import mask_ssim, ssim

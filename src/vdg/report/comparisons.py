@@ -5,8 +5,8 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from vdg import published as paper
 from vdg.metrics.intervals import identity_interval, seed_interval
-from vdg.report import published as paper
 from vdg.report.rows import LOWER_IS_BETTER, DatasetReport, Row
 
 SWEEP = 6  # more rows than this are compared with one of them, not with each other

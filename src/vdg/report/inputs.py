@@ -15,10 +15,10 @@ from pydantic import (
     model_validator,
 )
 
+from vdg import published as paper
 from vdg.config import REFERENCES, Published
 from vdg.errors import InputError
 from vdg.files import read_json
-from vdg.report import published as paper
 
 REMEDY = "delete it and run dvc repro"
 
@@ -73,6 +73,7 @@ class Config(_Form):
     datasets: Annotated[dict[Folder, Dataset], Field(min_length=1)]
     rows: Annotated[list[Run], Field(min_length=1)]
     seeds: Annotated[list[int], Field(min_length=1), AfterValidator(_distinct)]
+    code: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Config":

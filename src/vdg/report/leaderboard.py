@@ -1,7 +1,6 @@
 """A CSV of scored folders of images, one row each."""
 
 import hashlib
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import pandas as pd
 
 from vdg.errors import InputError
 from vdg.files import write_bytes
+from vdg.version import __version__
 
-PROJECT = Path(__file__).parents[3]
 COLUMNS = [
     "name",
     "pairs",
@@ -68,8 +67,7 @@ def append(path: Path, row: dict, metrics: dict[str, float]) -> None:
     """
     require_free(path, row["name"], row)
     table = read(path)
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
-    new = pd.DataFrame([row | {"version": project["version"]} | metrics])
+    new = pd.DataFrame([row | {"version": __version__} | metrics])
     kept = table[table["name"] != row["name"]]
     both = pd.concat([kept, new], ignore_index=True) if len(kept) else new
     both = both[[*COLUMNS, *sorted(set(both) - set(COLUMNS))]]

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from vdg import published as paper
 from vdg.config import REFERENCES
 from vdg.errors import InputError
-from vdg.report import published as paper
 from vdg.report.inputs import (
     REMEDY,
     Config,

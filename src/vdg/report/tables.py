@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vdg.report import published as paper
+from vdg import published as paper
 from vdg.report.comparisons import Comparison, Difference, Ranking, published_ssim
 from vdg.report.inputs import Training
 from vdg.report.rows import CLASSIFIED, LOWER_IS_BETTER, DatasetReport, Row

@@ -1,25 +1,27 @@
-"""Systems: one file each, found by name, with its networks and its objective.
+"""Systems, found by name: one file each, or a folder with stage1.py and, for a stage II, stage2.py.
 
-SETTINGS: a literal, {"stage1": {...}} and, of a system with a stage II, "stage2": the keys that it
-    has beside the common ones, with their defaults. An int is at least 1, a float at least 0; a
-    tuple of texts lists the choices, the default first; a tuple of three numbers is a default with
-    its minimum and maximum. It is read from the source, without importing it.
+Stage1Settings: the system's own settings, a `vdg.settings.TrainingSettings`.
 build_stage1(settings): the network of stage I, called with (I_a, K_a, K_b).
-stage1_task(generator, settings): what trains it, a `vdg.training.objectives.Task`.
-build_generator(stage1, settings), stage2_task(generator, settings): of a system with a stage II,
-    the whole generator, called alike, with stage I frozen in it as `stage1`; and what trains it.
+stage1_task(generator, settings): what trains it, a `vdg.training.task.Task`.
+Stage2Settings, build_generator(stage1, settings), stage2_task(generator, settings): of a system
+    with a stage II, the whole generator, called alike, with stage I frozen in it as `stage1`; and
+    what trains it.
 
-settings: the system's keys and the common ones (steps, batch_size, learning_rate,
-lr_decay_fraction, flip), and `size` [H, W]. A size that does not fit is an InputError.
+A size that does not fit is an InputError.
 """
 
 import importlib
+import pkgutil
+from pathlib import Path
+from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays
+from vdg.settings import TrainingSettings
 
 MAX_SIDE = 8192  # pixels of the images that a model file may claim
 UNFIT = (ImportError, LookupError, RuntimeError, TypeError, ValueError, AttributeError)
@@ -27,9 +29,39 @@ UNFIT += (ArithmeticError, AssertionError)
 """What comes of settings that are not those of a system."""
 
 
-def find(name: str):
-    """The module of a system."""
-    return importlib.import_module(f"vdg.systems.{name}")
+def known() -> list[str]:
+    """The names of all systems."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def module_name(name: str, stage: str = "stage1") -> str:
+    """The dotted name of the module of a system's stage, "stage1" or "stage2"."""
+    folder = Path(__path__[0], name)
+    return f"{__name__}.{name}.{stage}" if folder.is_dir() else f"{__name__}.{name}"
+
+
+def find(name: str, stage: str = "stage1"):
+    """The module of a system's stage."""
+    return importlib.import_module(module_name(name, stage))
+
+
+def settings_class(name: str, stage: str) -> type[TrainingSettings] | None:
+    """The class of a system's settings of a stage; None for a stage II that it does not have.
+
+    Raises InputError for a system that declares none.
+    """
+    folder = Path(__path__[0], name)
+    if stage == "stage2" and folder.is_dir() and not (folder / "stage2.py").is_file():
+        return None
+    found = getattr(find(name, stage), f"{stage.capitalize()}Settings", None)
+    if found is None and stage == "stage1":
+        raise InputError(f"src/vdg/systems/{name}: it declares no class Stage1Settings")
+    return found
+
+
+def settings(name: str, stage: str, values: dict[str, Any]) -> TrainingSettings:
+    """The settings of a system's stage, as its class. Raises ValidationError."""
+    return settings_class(name, stage).model_validate(values)
 
 
 def save(path, generator: nn.Module, meta: dict) -> None:
@@ -57,26 +89,28 @@ def load(path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:
         generator = _build(meta)
         generator.load_state_dict(arrays)
     except UNFIT as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise InputError(
-            f"{path} does not hold a generator of this version ({reason}): train it again"
+            f"{path} does not hold a generator of this version ({_reason(error)}): train it again"
         ) from error
     generator.eval().requires_grad_(False)
     return generator.to(device, memory_format=torch.channels_last), meta
 
 
 def _build(meta: dict) -> nn.Module:
-    module = find(meta["system"])
-    network = module.build_stage1(_defaults(module, "stage1") | meta["stage1"])
+    """Settings that a system has gained since a model was trained have their defaults."""
+    name = meta["system"]
+    network = find(name).build_stage1(settings(name, "stage1", meta["stage1"]))
     if not meta["stage2"]:
         return network
-    return module.build_generator(network, _defaults(module, "stage2") | meta["stage2"])
+    return find(name, "stage2").build_generator(network, settings(name, "stage2", meta["stage2"]))
 
 
-def _defaults(module, stage: str) -> dict:
-    """Settings that a system has gained since a model was trained have their defaults."""
-    declared = module.SETTINGS[stage].items()
-    return {key: value[0] if isinstance(value, tuple) else value for key, value in declared}
+def _reason(error: Exception) -> str:
+    """One line of what went wrong, of at most 200 characters."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:200]
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _require_finite(path, arrays: dict[str, torch.Tensor]) -> None:
@@ -91,12 +125,12 @@ def _check_size(size: list[int]) -> None:
         raise ValueError(f"its images are {height!r} x {width!r}")
 
 
-def check(system: str, stage1: dict, stage2: dict | None = None) -> None:
+def check(system: str, stage1: TrainingSettings, stage2: TrainingSettings | None = None) -> None:
     """Build networks without their memory. Raises InputError for settings that do not fit."""
-    module = find(system)
     with torch.device("meta"):
-        network = module.build_stage1(stage1)
+        network = find(system).build_stage1(stage1)
         if stage2 is not None:
+            module = find(system, "stage2")
             module.build_generator(network, stage2)
             if hasattr(module, "build_discriminator"):
                 module.build_discriminator(stage2)

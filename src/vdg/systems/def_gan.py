@@ -12,6 +12,7 @@ normalisation is a layer norm, its warp nearest-neighbour.
 
 import itertools
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,20 +21,10 @@ from torch import Tensor, nn
 from vdg.data.batches import Batch
 from vdg.errors import InputError
 from vdg.pose import JOINTS, TORSO, capped_heat_maps
-from vdg.training.features import load_features, nearest_neighbour_loss
+from vdg.settings import Count, TrainingSettings, Weight
+from vdg.training.features import FeatureName, load_features, nearest_neighbour_loss
 from vdg.training.losses import adversarial_loss, l1
-from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, frozen, step
-
-SETTINGS = {
-    "stage1": {
-        "width": 64,  # channels at full resolution, and of the discriminator's first level
-        "warp": ("nearest", "bilinear", "none"),  # none: the authors' baseline, one encoder
-        "l1_weight": 100.0,  # 0 leaves the nearest-neighbour loss alone, the authors' full model
-        "features": ("none", "vgg19", "efficientnet-lite0"),  # of the nearest-neighbour loss
-        "nn_weight": 0.0,
-        "nn_window": 3,  # pixels, odd: 3 for Market-1501, 5 for DeepFashion
-    }
-}
+from vdg.training.task import ADVERSARIAL_BETA, Task, frozen, step
 
 P = len(JOINTS)
 HEAD = (0, 14, 15, 16, 17)
@@ -54,6 +45,15 @@ SINGULAR = 1e-6  # a smaller determinant, or share of the largest eigenvalue, is
 WARPED_LEVELS = 4
 WIDEST = 8  # in widths
 DROPOUT_BLOCKS = 3
+
+
+class Stage1Settings(TrainingSettings):
+    width: Count = 64  # channels at full resolution, and of the discriminator's first level
+    warp: Literal["nearest", "bilinear", "none"] = "nearest"  # none: the authors' baseline
+    l1_weight: Weight = 100.0  # 0 leaves the nearest-neighbour loss, the authors' full model
+    features: FeatureName = "none"  # of the nearest-neighbour loss
+    nn_weight: Weight = 0.0
+    nn_window: Count = 3  # pixels, odd: 3 for Market-1501, 5 for DeepFashion
 
 
 class Pose:
@@ -392,30 +392,22 @@ def _initialise(layer: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
-class Adversarial:
+class Adversarial(Task):
     """L_adv + L_img; each step one update of the discriminator and one of the generator.
 
     L_img = l1_weight * L1 + nn_weight * nearest-neighbour loss. The published DSC is 100 * L1
     alone, the published full model the nearest-neighbour loss alone.
     """
 
-    def __init__(self, generator: nn.Module, settings: dict):
-        self.l1_weight, self.nn_weight = settings["l1_weight"], settings["nn_weight"]
-        self.nn_window = settings["nn_window"]
-        levels = min(4, _levels(settings["size"]) - 1)
-        self.generator = self.result = generator
-        self.discriminator = Discriminator(settings["width"], levels)
-        self.modules = nn.ModuleDict({"generator": generator, "discriminator": self.discriminator})
-        self.optimizers = {
-            name: adam(module, settings["learning_rate"], ADVERSARIAL_BETA)
-            for name, module in self.modules.items()
-        }
-        self.features = load_features(settings["features"])
+    settings: Stage1Settings
+    discriminator: nn.Module
+
+    def __init__(self, generator: nn.Module, settings: Stage1Settings):
+        D = Discriminator(settings.width, min(4, _levels(settings.size) - 1))
+        super().__init__(settings, ADVERSARIAL_BETA, generator=generator, discriminator=D)
+        self.features = load_features(settings.features)
         if self.features is not None:
             self.modules["features"] = self.features
-
-    def wrap(self, wrapper: Wrapper) -> None:
-        self.generator, self.discriminator = wrapper(self.generator), wrapper(self.discriminator)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         given = (batch.I_a, batch.K_a, batch.K_b)
@@ -436,15 +428,15 @@ class Adversarial:
     def _image(self, I_hat: Tensor, I_b: Tensor) -> dict[str, Tensor]:
         """The terms of L_img by name, and their weighted sum as `image`."""
         terms = {"l1": l1(I_hat, I_b)}
-        image = self.l1_weight * terms["l1"]
+        image = self.settings.l1_weight * terms["l1"]
         if self.features is not None:
             V_hat, V_b = self.features(I_hat), self.features(I_b)
-            terms["nn"] = nearest_neighbour_loss(V_hat, V_b, self.nn_window)
-            image = image + self.nn_weight * terms["nn"]
+            terms["nn"] = nearest_neighbour_loss(V_hat, V_b, self.settings.nn_window)
+            image = image + self.settings.nn_weight * terms["nn"]
         return terms | {"image": image}
 
 
-def _levels(size: list[int]) -> int:
+def _levels(size: tuple[int, int]) -> int:
     """Halvings to the bottom, which is 4 pixels high: 4 at a height of 64, 5 at 128, 6 at 256.
 
     Raises InputError for a size that does not divide so often.
@@ -460,23 +452,20 @@ def _levels(size: list[int]) -> int:
     return levels
 
 
-def build_stage1(settings: dict) -> nn.Module:
-    """settings: width, warp, features, nn_weight, nn_window and size [H, W].
-
-    Raises InputError for a size or a loss that does not fit.
-    """
-    if settings["nn_window"] % 2 == 0:
+def build_stage1(settings: Stage1Settings) -> nn.Module:
+    """Raises InputError for a size or a loss that does not fit."""
+    if settings.nn_window % 2 == 0:
         raise InputError(
-            f"nn_window: {settings['nn_window']} pixels have no middle; set an odd number"
+            f"nn_window: {settings.nn_window} pixels have no middle; set an odd number"
         )
-    if (settings["features"] == "none") != (settings["nn_weight"] == 0):
+    if (settings.features == "none") != (settings.nn_weight == 0):
         raise InputError(
             "def_gan: features and nn_weight go together; set both (python -m bench.feature_weights"
             " measures a weight), or features to none and nn_weight to 0"
         )
-    return Generator(settings["width"], _levels(settings["size"]), settings["warp"])
+    return Generator(settings.width, _levels(settings.size), settings.warp)
 
 
-def stage1_task(generator: nn.Module, settings: dict) -> Adversarial:
+def stage1_task(generator: nn.Module, settings: Stage1Settings) -> Adversarial:
     """Raises InputError where the weights of `features` cannot be had."""
     return Adversarial(generator, settings)

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vdg.data.batches import Batch
-from vdg.pose import JOINTS, disc_maps, limb_mask
+from vdg.pose import JOINTS
+from vdg.settings import Count, TrainingSettings, Weight
 from vdg.systems.pg2 import (
     G1,
     MARKET_HEIGHT,
@@ -22,24 +23,16 @@ from vdg.systems.pg2 import (
     Encoder,
     Residual,
     conv3,
+    disc_maps,
     levels_of,
+    limb_mask,
     require_multiple,
     scaled,
     xavier,
 )
 from vdg.training.losses import adversarial_loss, discriminator_loss, l1
-from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, frozen, step
+from vdg.training.task import ADVERSARIAL_BETA, Task, frozen, step
 
-SETTINGS = {
-    "stage1": {
-        "width": 16,  # 128 as published
-        "bottleneck": 64,  # numbers between encoder and decoder of G1; 64 as published
-        "part_size": 32,  # numbers that describe one body part; 32 as published
-        "background_size": 128,  # numbers that describe the background; 128 as published
-        "discriminator_width": 8,  # 64 as published
-        "l1_weight": 20.0,  # of L1 against L_adv; 20 as published
-    },
-}
 FOREGROUND_RADIUS = 7.0
 """Of the limbs in the foreground mask, in pixels, at a height of 128."""
 
@@ -55,6 +48,15 @@ PARTS = (
     (8, 9, 10),  # right leg
 )
 """The joints of each body part."""
+
+
+class Stage1Settings(TrainingSettings):
+    width: Count = 16  # 128 as published
+    bottleneck: Count = 64  # numbers between encoder and decoder of G1; 64 as published
+    part_size: Count = 32  # numbers that describe one body part; 32 as published
+    background_size: Count = 128  # numbers that describe the background; 128 as published
+    discriminator_width: Count = 8  # 64 as published
+    l1_weight: Weight = 20.0  # of L1 against L_adv; 20 as published
 
 
 def part_boxes(keypoints: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -214,31 +216,22 @@ class Stage1(nn.Module):
         return self.decoder(self.appearance(I_a, K_a), discs)
 
 
-class Reconstruction:
+class Reconstruction(Task):
     """L_adv + w mean |I_hat - I_a|, with I_hat in the source pose and w = `l1_weight`.
 
     One step of the generator, then one of PG2's D, on the same batch. Up to a height of 128 real
-    and generated images pass D separately, each with its own batch-norm statistics.
-
-    settings: `learning_rate` (of both), `discriminator_width`, `l1_weight`, `size`. The learning
+    and generated images pass D separately, each with its own batch-norm statistics. The learning
     rate follows `rate`; `lr_decay_fraction` has no effect.
     """
 
-    def __init__(self, generator: nn.Module, settings: dict):
-        size, rate = settings["size"], settings["learning_rate"]
-        self.one_batch = size[0] > MARKET_HEIGHT
-        groups = 8 if self.one_batch else 1
-        self.discriminator = Discriminator(settings["discriminator_width"], size, 4, groups)
-        self.generator = self.result = generator
-        self.l1_weight = settings["l1_weight"]
-        self.modules = nn.ModuleDict({"generator": generator, "discriminator": self.discriminator})
-        self.optimizers = {
-            name: adam(module, rate, ADVERSARIAL_BETA) for name, module in self.modules.items()
-        }
+    settings: Stage1Settings
+    discriminator: nn.Module
 
-    def wrap(self, wrapper: Wrapper) -> None:
-        self.generator = wrapper(self.generator)
-        self.discriminator = wrapper(self.discriminator)
+    def __init__(self, generator: nn.Module, settings: Stage1Settings):
+        self.one_batch = settings.size[0] > MARKET_HEIGHT
+        groups = 8 if self.one_batch else 1
+        D = Discriminator(settings.discriminator_width, settings.size, 4, groups)
+        super().__init__(settings, ADVERSARIAL_BETA, generator=generator, discriminator=D)
 
     def rate(self, step: int, steps: int) -> float:
         """Halved after 50,000 and after 100,000 of the published 120,000 steps, in proportion."""
@@ -252,7 +245,7 @@ class Reconstruction:
         beside = [I_a] if self.one_batch else []
         with frozen(self.modules["discriminator"]) as D:
             L_adv = adversarial_loss(self._logits(D, *beside, I_hat)[-1])
-        step(self.optimizers["generator"], L_adv + self.l1_weight * L_1)
+        step(self.optimizers["generator"], L_adv + self.settings.l1_weight * L_1)
 
         L_D = discriminator_loss(*self._logits(self.discriminator, I_a, I_hat.detach()))
         step(self.optimizers["discriminator"], L_D)
@@ -266,10 +259,10 @@ class Reconstruction:
         return tuple(map(D, groups))
 
 
-def build_stage1(settings: dict) -> Stage1:
-    """settings: of stage I. Raises InputError for a size that the networks cannot halve."""
+def build_stage1(settings: Stage1Settings) -> Stage1:
+    """Raises InputError for a size that the networks cannot halve."""
     keys = ("width", "bottleneck", "part_size", "background_size", "size")
-    return Stage1(**{key: settings[key] for key in keys})
+    return Stage1(**{key: getattr(settings, key) for key in keys})
 
 
 stage1_task = Reconstruction

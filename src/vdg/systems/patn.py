@@ -9,34 +9,36 @@ Symbols: I = image, (B, 3, H, W) in [-1, 1]; K = key points, (B, 18, 2), (y, x) 
 authors' code.
 """
 
+from typing import Annotated, Literal
+
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from vdg.blocks import mirror_edges
 from vdg.data.batches import Batch
 from vdg.errors import InputError
 from vdg.pose import JOINTS, capped_heat_maps
-from vdg.training.features import load_features, perceptual_loss
+from vdg.settings import Count, TrainingSettings, Weight
+from vdg.training.features import FeatureName, load_features, perceptual_loss
 from vdg.training.losses import l1
-from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, frozen, step
-
-SETTINGS = {
-    "stage1": {
-        "width": 64,  # channels at full resolution, of the generator and the discriminators
-        "blocks": 9,
-        "norm": ("batch", "instance"),  # instance: DeepFashion
-        "adversary": ("cross-entropy", "least-squares"),  # least-squares: DeepFashion
-        "adversarial_weight": 5.0,
-        "l1_weight": 10.0,
-        "features": ("none", "vgg19", "efficientnet-lite0"),  # of the perceptual loss
-        "perceptual_weight": 10.0,  # with vgg19
-        "pool": (50, 0, 1000),  # earlier images that the discriminators still see; 0: none
-    }
-}
+from vdg.training.task import ADVERSARIAL_BETA, Task, frozen, step
 
 P = len(JOINTS)
 DISCRIMINATOR_BLOCKS = 3
+
+
+class Stage1Settings(TrainingSettings):
+    width: Count = 64  # channels at full resolution, of the generator and the discriminators
+    blocks: Count = 9
+    norm: Literal["batch", "instance"] = "batch"  # instance: DeepFashion
+    adversary: Literal["cross-entropy", "least-squares"] = "cross-entropy"
+    adversarial_weight: Weight = 5.0
+    l1_weight: Weight = 10.0
+    features: FeatureName = "none"  # of the perceptual loss
+    perceptual_weight: Weight = 10.0  # with vgg19
+    pool: Annotated[int, Field(ge=0, le=1000)] = 50  # earlier images that the discriminators see
 
 
 class ReflectionPad(nn.Module):
@@ -222,37 +224,31 @@ ADVERSARIES = {"cross-entropy": cross_entropy, "least-squares": least_squares}
 TERMS = ("adversarial", "l1", "perceptual")
 
 
-class Adversarial:
+class Adversarial(Task):
     """L_adv + L_1 + L_per; each step updates the generator, then both discriminators.
 
     L_adv: the mean over both discriminators. L_per: of the features of VGG19; the default leaves it
     out, as it needs weights of the user's.
     """
 
-    def __init__(self, generator: nn.Module, settings: dict):
-        self.weights = {name: settings[f"{name}_weight"] for name in TERMS}
-        self.score = ADVERSARIES[settings["adversary"]]
-        self.generator = self.result = generator
-        width, norm = settings["width"], settings["norm"]
-        self.discriminators = {
-            "appearance": Discriminator(3, width, norm),
-            "shape": Discriminator(P, width, norm),
-        }
-        self.modules = nn.ModuleDict({"generator": generator} | self.discriminators)
-        self.optimizers = {
-            name: adam(module, settings["learning_rate"], ADVERSARIAL_BETA)
-            for name, module in self.modules.items()
-        }
-        size, image = settings["pool"], (3, *settings["size"])
-        self.modules["appearance_pool"] = Pool(size, image, image)
-        self.modules["shape_pool"] = Pool(size, image, (P, 2))
-        self.features = load_features(settings["features"])
+    settings: Stage1Settings
+
+    def __init__(self, generator: nn.Module, settings: Stage1Settings):
+        width, norm, image = settings.width, settings.norm, (3, *settings.size)
+        super().__init__(
+            settings,
+            ADVERSARIAL_BETA,
+            generator=generator,
+            appearance=Discriminator(3, width, norm),
+            shape=Discriminator(P, width, norm),
+        )
+        self.weights = {name: getattr(settings, f"{name}_weight") for name in TERMS}
+        self.score = ADVERSARIES[settings.adversary]
+        self.modules["appearance_pool"] = Pool(settings.pool, image, image)
+        self.modules["shape_pool"] = Pool(settings.pool, image, (P, 2))
+        self.features = load_features(settings.features)
         if self.features is not None:
             self.modules["features"] = self.features
-
-    def wrap(self, wrapper: Wrapper) -> None:
-        self.generator = wrapper(self.generator)
-        self.discriminators = {name: wrapper(D) for name, D in self.discriminators.items()}
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         I_hat = self.generator(batch.I_a, batch.K_a, batch.K_b)
@@ -284,25 +280,22 @@ class Adversarial:
     def _discriminator(self, name: str, real: Tensor, fake: Tensor, condition: Tensor) -> Tensor:
         """The loss of one discriminator; real and generated images are batches of their own."""
         fake, earlier = self.modules[f"{name}_pool"].exchange(fake, condition)
-        D = self.discriminators[name]
+        D = getattr(self, name)
         loss = (self.score(D(real, condition), True) + self.score(D(fake, earlier), False)) / 2
         return self.weights["adversarial"] * loss
 
 
-def build_stage1(settings: dict) -> nn.Module:
-    """settings: width, blocks, norm and size [H, W].
-
-    Raises InputError for a size that does not divide by 4.
-    """
-    height, width = settings["size"]
+def build_stage1(settings: Stage1Settings) -> nn.Module:
+    """Raises InputError for a size that does not divide by 4."""
+    height, width = settings.size
     if height % 4 or width % 4 or min(height, width) < 8:
         raise InputError(
             f"patn does not fit images of {height} x {width} pixels: it needs multiples of 4 from 8"
             " on; set height and width of the data set"
         )
-    return Generator(settings["width"], settings["blocks"], settings["norm"])
+    return Generator(settings.width, settings.blocks, settings.norm)
 
 
-def stage1_task(generator: nn.Module, settings: dict) -> Adversarial:
+def stage1_task(generator: nn.Module, settings: Stage1Settings) -> Adversarial:
     """Raises InputError where the weights of `features` cannot be had."""
     return Adversarial(generator, settings)

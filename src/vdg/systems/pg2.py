@@ -16,25 +16,26 @@ from torch import Tensor, nn
 
 from vdg.data.batches import Batch
 from vdg.errors import InputError
-from vdg.pose import JOINTS, disc_maps, limb_mask
-from vdg.training.losses import adversarial_loss, discriminator_loss, l1, mask_l1
-from vdg.training.objectives import ADVERSARIAL_BETA, Wrapper, adam, frozen, step
+from vdg.pose import JOINTS, MASK_PAIRS
+from vdg.settings import Count, TrainingSettings, Weight
+from vdg.training.losses import adversarial_loss, discriminator_loss, l1
+from vdg.training.task import ADVERSARIAL_BETA, Task, Wrapper, frozen, step
 
-SETTINGS = {
-    "stage1": {
-        "width": 16,  # 128 as published
-        "bottleneck": 64,  # numbers between encoder and decoder; 64 as published
-    },
-    "stage2": {
-        "width": 16,  # 128 as published
-        "discriminator_width": 8,  # 64 as published
-        "l1_weight": 10.0,  # of the masked L1 against L_adv; as published, 50 on DeepFashion
-    },
-}
 MARKET_HEIGHT = 128
 """Images higher than this take the form of the authors' DeepFashion experiments."""
 RADIUS = 4.0
 """Of the discs and of the mask's limbs, in pixels, at heights of 128 and 256."""
+
+
+class Stage1Settings(TrainingSettings):
+    width: Count = 16  # 128 as published
+    bottleneck: Count = 64  # numbers between encoder and decoder; 64 as published
+
+
+class Stage2Settings(TrainingSettings):
+    width: Count = 16  # 128 as published
+    discriminator_width: Count = 8  # 64 as published
+    l1_weight: Weight = 10.0  # of the masked L1 against L_adv; as published, 50 on DeepFashion
 
 
 def scaled(length: float, height: int) -> float:
@@ -280,27 +281,64 @@ class Discriminator(nn.Module):
         return self.linear(features.reshape(-1, self.linear.in_features)).float()
 
 
+def disc_maps(
+    keypoints: torch.Tensor, height: int, width: int, radius: float = 4.0
+) -> torch.Tensor:
+    """Disc maps, the pose input of PG2 and DPIG (Ma et al., NeurIPS 2017 and CVPR 2018).
+
+    keypoints: (B, 18, 2), (y, x) in pixels, truncated; negative = missing. radius: in pixels, edge
+    included. Returns (B, 18, height, width), channels last: 1 on a disc around the joint, else -1;
+    a missing joint is -1 everywhere.
+    """
+    rows, columns = (torch.arange(n, device=keypoints.device)[:, None] for n in (height, width))
+    y, x = keypoints.to(torch.float32).floor()[:, None].unbind(-1)
+    found = (keypoints >= 0).all(-1)[:, None, None]
+    away = ((rows - y) ** 2)[:, :, None] + ((columns - x) ** 2)[:, None]  # (B, H, W, 18), squared
+    return torch.where(found & (away <= radius**2), 1.0, -1.0).permute(0, 3, 1, 2)
+
+
+def limb_mask(
+    keypoints: torch.Tensor, height: int, width: int, radius: float = 4.0, closing: int = 5
+) -> torch.Tensor:
+    """Pose mask M in PG2's form (Ma et al., NeurIPS 2017): thick limbs, closed with a square.
+
+    A pixel is set within `radius` pixels of the segment between two detected joints of MASK_PAIRS;
+    lone joints set nothing. PG2's own discs along each segment differ from it at the edges only
+    (mean IoU .955 at a radius of 4).
+
+    keypoints: (B, 18, 2), (y, x) in pixels, negative = missing. closing: odd, in pixels.
+    Returns (B, 1, height, width) in {0, 1}.
+    """
+    start, end = keypoints.to(torch.float32)[:, list(MASK_PAIRS), :, None, None].unbind(2)
+    found = ((start >= 0) & (end >= 0)).all(2)
+    y, x = (torch.arange(n, device=keypoints.device) for n in (height, width))
+    along_y, along_x = (end - start).unbind(2)  # each (B, 23, 1, 1)
+    dy, dx = y[:, None] - start[:, :, 0], x - start[:, :, 1]
+    # where on its segment each pixel's nearest point lies, from 0 to 1
+    share = (dy * along_y + dx * along_x) / (along_y**2 + along_x**2).clamp(min=1e-6)
+    share = share.clamp(0, 1)
+    away = (dy - share * along_y) ** 2 + (dx - share * along_x) ** 2
+    mask = (found & (away <= radius**2)).any(1, keepdim=True).float()
+    grown = F.max_pool2d(mask, closing, stride=1, padding=closing // 2)
+    return -F.max_pool2d(-grown, closing, stride=1, padding=closing // 2)
+
+
 def person_mask(K_b: Tensor, I_b: Tensor) -> Tensor:
     """M of the target pose, (B, 1, H, W) in {0, 1}."""
     height, width = I_b.shape[2:]
     return limb_mask(K_b, height, width, scaled(RADIUS, height))
 
 
-class Reconstruction:
-    """Stage I: mean |I_b^R - I_b| + mean |I_b^R - I_b| M, no adversary; I_b^R is G1's image.
+def mask_l1(I_hat: Tensor, I_b: Tensor, M: Tensor) -> Tensor:
+    """mean |I_hat - I_b| + mean |I_hat - I_b| M."""
+    return ((I_hat - I_b).abs() * (1 + M)).mean()
 
-    settings: `learning_rate`.
-    """
 
-    def __init__(self, generator: nn.Module, settings: dict):
-        self.generator = self.result = generator
-        self.modules = nn.ModuleDict({"generator": generator})
-        self.optimizers = {
-            "generator": adam(generator, settings["learning_rate"], ADVERSARIAL_BETA)
-        }
+class Reconstruction(Task):
+    """Stage I: mean |I_b^R - I_b| + mean |I_b^R - I_b| M, no adversary; I_b^R is G1's image."""
 
-    def wrap(self, wrapper: Wrapper) -> None:
-        self.generator = wrapper(self.generator)
+    def __init__(self, generator: nn.Module, settings: Stage1Settings):
+        super().__init__(settings, ADVERSARIAL_BETA, generator=generator)
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         coarse = self.generator(batch.I_a, batch.K_a, batch.K_b)
@@ -309,25 +347,21 @@ class Reconstruction:
         return {"l1": l1(coarse, batch.I_b).detach(), "mask_l1": loss.detach()}
 
 
-class Refinement:
+class Refinement(Task):
     """Stage II: L_adv + w (mean |I_hat - I_b| + mean |I_hat - I_b| M), w = `l1_weight`.
 
     One step of G2, then one of D, on the same batch. For D, I_b is real; I_hat and I_a are fake, so
     that copying the source does not pay. The result is G2 itself, without averaging of weights.
-
-    settings: `learning_rate` (of both), `discriminator_width`, `l1_weight`, `size`.
     """
 
-    def __init__(self, generator: nn.Module, settings: dict):
-        size, rate = settings["size"], settings["learning_rate"]
-        levels = max(4, levels_of(size[0]) - 1)
-        self.discriminator = Discriminator(settings["discriminator_width"], size, levels)
-        self.result, self.refine = generator, generator.stage2
-        self.l1_weight = settings["l1_weight"]
-        self.modules = nn.ModuleDict({"generator": generator, "discriminator": self.discriminator})
-        self.optimizers = {
-            name: adam(module, rate, ADVERSARIAL_BETA) for name, module in self.modules.items()
-        }
+    settings: Stage2Settings
+    discriminator: nn.Module
+
+    def __init__(self, generator: nn.Module, settings: Stage2Settings):
+        levels = max(4, levels_of(settings.size[0]) - 1)
+        D = Discriminator(settings.discriminator_width, settings.size, levels)
+        super().__init__(settings, ADVERSARIAL_BETA, generator=generator, discriminator=D)
+        self.refine = generator.stage2
 
     def wrap(self, wrapper: Wrapper) -> None:
         self.refine, self.discriminator = wrapper(self.refine), wrapper(self.discriminator)
@@ -340,7 +374,7 @@ class Refinement:
 
         with frozen(self.modules["discriminator"]) as D:
             L_adv = adversarial_loss(self._logits(D, batch, coarse, I_hat)[2])
-        step(self.optimizers["generator"], L_adv + self.l1_weight * L_img)
+        step(self.optimizers["generator"], L_adv + self.settings.l1_weight * L_img)
 
         real, *fakes = self._logits(self.discriminator, batch, coarse, I_hat.detach())
         L_D = discriminator_loss(real, torch.cat(fakes))
@@ -361,14 +395,13 @@ class Refinement:
         return list(D(torch.cat(groups)).chunk(len(groups))[:3])
 
 
-def build_stage1(settings: dict) -> Stage1:
-    """settings: of stage I. Raises InputError for a size that the networks cannot halve."""
-    return Stage1(settings["width"], settings["bottleneck"], settings["size"])
+def build_stage1(settings: Stage1Settings) -> Stage1:
+    """Raises InputError for a size that the networks cannot halve."""
+    return Stage1(settings.width, settings.bottleneck, settings.size)
 
 
-def build_generator(stage1: nn.Module, settings: dict) -> Generator:
-    """settings: of stage II."""
-    return Generator(stage1, G2(settings["width"], settings["size"]))
+def build_generator(stage1: nn.Module, settings: Stage2Settings) -> Generator:
+    return Generator(stage1, G2(settings.width, settings.size))
 
 
 stage1_task = Reconstruction

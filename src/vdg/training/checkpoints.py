@@ -12,7 +12,7 @@ from torch import Tensor
 from vdg.errors import InputError
 from vdg.files import write_bytes
 from vdg.training import distributed, lifetime
-from vdg.training.objectives import Task
+from vdg.training.task import Task
 
 Rows = list[dict[str, float]]
 Sums = dict[str, Tensor]

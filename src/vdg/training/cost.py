@@ -7,12 +7,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vdg.data.batches import Batch
 from vdg.pose import JOINTS
-from vdg.training.objectives import Task
+from vdg.training.task import Task
 
 COUNTED = 2  # images of the update that is counted; batch norm needs more than one
 
 
-def noise(count: int, size: list[int]) -> Batch:
+def noise(count: int, size: tuple[int, int]) -> Batch:
     """A batch of `count` pairs of size [H, W]: uniform images, key points anywhere in them."""
 
     def uniform(channels: int) -> torch.Tensor:
@@ -23,7 +23,7 @@ def noise(count: int, size: list[int]) -> Batch:
     return Batch(2 * uniform(3) - 1, K_a, 2 * uniform(3) - 1, K_b, uniform(1).round())
 
 
-def multiply_adds(task: Task, size: list[int]) -> float:
+def multiply_adds(task: Task, size: tuple[int, int]) -> float:
     """Multiply-adds per image of one update: all networks, forward and backward.
 
     Counted are convolutions and matrix products, by PyTorch's FlopCounterMode, in one update of a
@@ -37,13 +37,14 @@ def multiply_adds(task: Task, size: list[int]) -> float:
     return counter.get_total_flops() / 2 / COUNTED
 
 
-def budget(task: Task, settings: dict, before: dict) -> dict[str, float]:
+def budget(task: Task, before: dict) -> dict[str, float]:
     """Images seen and 10¹² multiply-adds up to the end of a training, by their names in metadata.
 
-    settings: `steps`, `batch_size`, `size`. before: metadata of the stage I that is refined.
+    before: metadata of the stage I that is refined.
     """
-    images = settings["steps"] * settings["batch_size"]
-    tmac = images * multiply_adds(task, settings["size"]) / 1e12
+    settings = task.settings
+    images = settings.steps * settings.batch_size
+    tmac = images * multiply_adds(task, settings.size) / 1e12
     return {
         "images_seen": before.get("images_seen", 0) + images,
         "training_tmac": before.get("training_tmac", 0.0) + tmac,

@@ -4,17 +4,21 @@ Only the first layers are used, so that the features have the resolution of the 
 """
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import VGG19_Weights
 
-from vdg.errors import InputError
-from vdg.files import sha256
-from vdg.metrics import classifiers
+from vdg.backbones import (
+    EFFICIENTNET_MEAN,
+    EFFICIENTNET_SCALE,
+    efficientnet_lite0,
+    hub_file,
+)
 
-VGG19_URL = VGG19_Weights.IMAGENET1K_V1.url
+FeatureName = Literal["none", "vgg19", "efficientnet-lite0"]
 OUTSIDE = -10_000.0
 """Padding value outside the range of features, so that padding is never the nearest neighbour."""
 
@@ -41,7 +45,7 @@ class Features(nn.Module):
             return self.layers(x)
 
 
-def load_features(name: str) -> Features | None:
+def load_features(name: FeatureName) -> Features | None:
     """Load features by name, a system's setting `features`; None for "none".
 
     "vgg19": block1_conv2 after ReLU (64 channels) of torchvision's ImageNet VGG19.
@@ -57,35 +61,21 @@ def _vgg19() -> Features:
     layers = nn.Sequential(
         nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU()
     )
-    weights = torch.load(_vgg19_file(), map_location="cpu", weights_only=True)
+    url = VGG19_Weights.IMAGENET1K_V1.url
+    hash_ = Path(url).stem.rpartition("-")[2]
+    instead = "set features to efficientnet-lite0 or none"
+    file = hub_file(url, hash_, "features: vgg19", instead)
+    weights = torch.load(file, map_location="cpu", weights_only=True)
     layers.load_state_dict({key: weights[f"features.{key}"] for key in layers.state_dict()})
     normalisation = VGG19_Weights.IMAGENET1K_V1.transforms()  # of images in [0, 1]
     mean, std = [2 * m - 1 for m in normalisation.mean], [2 * s for s in normalisation.std]
     return Features(layers, mean, std)
 
 
-def _vgg19_file() -> Path:
-    path = Path(torch.hub.get_dir(), "checkpoints", Path(VGG19_URL).name)
-    prefix = path.stem.rpartition("-")[2]
-    try:
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(VGG19_URL, path, prefix, progress=False)
-        problem = "" if sha256(path).startswith(prefix) else "that file has another hash"
-    except (OSError, RuntimeError) as error:  # RuntimeError: the download's hash is wrong
-        problem = f"the download failed ({error})"
-    if problem:
-        raise InputError(
-            f"features: vgg19 needs {VGG19_URL} in {path.parent}, but {problem}: put it there, or "
-            "set features to efficientnet-lite0 or none"
-        )
-    return path
-
-
 def _efficientnet() -> Features:
-    stem = classifiers.load("efficientnet-lite0").network._conv_stem  # its batch-norm folded in
-    # (127.5 x + 127.5 - 127) / 128, the scaling of its TensorFlow source, as (x - mean) / std
-    mean, std = -0.5 / 127.5, 128 / 127.5
+    stem = efficientnet_lite0()._conv_stem  # its batch-norm merged into it
+    # (127.5 x + 127.5 - mean) / scale, as (x - mean) / std
+    mean, std = (EFFICIENTNET_MEAN - 127.5) / 127.5, EFFICIENTNET_SCALE / 127.5
     return Features(nn.Sequential(stem, nn.ReLU6()), [mean] * 3, [std] * 3, stride=2)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vdg.data.batches import Batch
 from vdg.training import distributed
-from vdg.training.objectives import Task
+from vdg.training.task import Task
 
 Update = Callable[[Batch], dict[str, Tensor]]
 WARM_UP = 3
@@ -27,11 +27,7 @@ def recorded(task: Task, update: Update, device: torch.device) -> Update:
     `capturable`. The losses of a replay are overwritten by the next one. The optimisers' learning
     rates become tensors on the device: see `set_learning_rate`.
     """
-    if (
-        device.type != "cuda"
-        or distributed.world_size() > 1
-        or not getattr(task, "capturable", False)
-    ):
+    if device.type != "cuda" or distributed.world_size() > 1 or not task.capturable:
         return update
     for optimizer in task.optimizers.values():
         for group in optimizer.param_groups:

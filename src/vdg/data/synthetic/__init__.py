@@ -23,11 +23,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from vdg.data.annotations import write_keypoints
 from vdg.data.silhouettes import write_silhouettes
 from vdg.data.synthetic.render import Picture, render
 from vdg.errors import InputError
 from vdg.files import replacing
+from vdg.keypoints.annotations import write_keypoints
 
 WORTH_A_PROCESS = 200  # minimum number of crops per process
 
@@ -40,7 +40,8 @@ def write_archive(
     synthetic.zip: PNG crops of height x height // 2 pixels in Market-1501's layout. Training
         identities have odd numbers and test identities even ones, so that changing the count of one
         split leaves the other unchanged.
-    annotation-train.csv, annotation-test.csv: key points in the format of `vdg.data.annotations`.
+    annotation-train.csv, annotation-test.csv: key points, as vdg.keypoints.annotations
+        reads them.
     silhouettes-train.safetensors, silhouettes-test.safetensors: the silhouette of each person.
 
     Raises InputError for a height below 32 or not a multiple of 4, a count below 1, and a negative

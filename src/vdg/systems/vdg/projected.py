@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from vdg.metrics import classifiers
+from vdg.backbones import EFFICIENTNET_MEAN, EFFICIENTNET_SCALE, efficientnet_lite0
 
 TAPS = {2: 24, 4: 40, 10: 112, 15: 320}
 """Blocks of EfficientNet-Lite0 with their channels: the last of strides 4, 8, 16 and 32."""
@@ -32,8 +32,8 @@ class ProjectedDiscriminator(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         with torch.device("cpu"):  # even where networks are built without weights, as a check
-            classifier = classifiers.load("efficientnet-lite0")
-        self.network, self.mean, self.scale = classifier.network, classifier.mean, classifier.scale
+            self.network = efficientnet_lite0().to(memory_format=torch.channels_last)
+            self.network._fc = nn.Identity()
         across_channels = zip(TAPS.values(), MIXED, strict=True)
         self.channels = nn.ModuleList(_random(a, b, 1) for a, b in across_channels)
         self.levels = nn.ModuleList(_random(b, a, 3) for a, b in itertools.pairwise(MIXED))
@@ -56,7 +56,7 @@ class ProjectedDiscriminator(nn.Module):
     def features(self, images: Tensor) -> list[Tensor]:
         """Outputs of the blocks TAPS."""
         network = self.network
-        x = ((images + 1) * 127.5 - self.mean) / self.scale
+        x = ((images + 1) * 127.5 - EFFICIENTNET_MEAN) / EFFICIENTNET_SCALE
         x = network._swish(network._bn0(network._conv_stem(x)))
         outputs = []
         for index, block in enumerate(network._blocks):

@@ -6,9 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from vdg.data import movenet, movenet_weights
-from vdg.data.coco import coco_to_openpose
-from vdg.pose import TORSO, views
+from vdg.estimators import movenet, movenet_weights
+from vdg.estimators.coco import coco_to_openpose
+from vdg.pose import TORSO
+from vdg.views import views
 
 SCORE = 0.3  # minimum score of a joint; joints below it are missing
 CENTER = 0.1  # minimum score of a person's centre

@@ -5,12 +5,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from vdg import cli
-from vdg.data.annotations import keypoints_csv
 from vdg.data.synthetic.render import render
 from vdg.errors import InputError
 from vdg.files import replacing_folder, write_bytes
 from vdg.inference.outputs import png
+from vdg.keypoints.annotations import keypoints_csv
 
 FIRST = 1001  # identities far from those of the embedded data set
 
@@ -41,7 +40,3 @@ def main():
                 keypoints[name] = picture.keypoints
         write_bytes(table, keypoints_csv(keypoints, keypoints.values()))
     print(f"{args.output}: {args.identities} people, {args.views} images each; key points: {table}")
-
-
-if __name__ == "__main__":
-    cli.run(main)

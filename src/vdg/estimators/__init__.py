@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vdg.data import keypoint_rcnn, movenet_joints, movenet_weights
 from vdg.errors import InputError
+from vdg.estimators import keypoint_rcnn, movenet_joints, movenet_weights
 from vdg.files import sha256
 
 
@@ -76,6 +76,6 @@ def require_one() -> None:
         file = keypoint_rcnn.weights_file()
         raise InputError(
             f"no estimator of key points is here: run make estimator, or put {file.name} in "
-            f"{file.parent}, or give key points (--keypoints and --pose of stages.generate, "
+            f"{file.parent}, or give key points (--keypoints and --pose of vdg generate, "
             "`annotations` in params.yaml)"
         )

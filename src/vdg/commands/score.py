@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from vdg import cli, evaluate
-from vdg.data import folders
-from vdg.data.annotations import read_pairs
+from vdg import cli
 from vdg.errors import InputError
+from vdg.evaluation import image_folders
 from vdg.files import write_bytes, write_json
+from vdg.keypoints.annotations import read_pairs
 from vdg.metrics import classifiers
+from vdg.metrics.scorer import FLOOR_MASKS, Scorer, noise_floor
 from vdg.report import leaderboard, tables
 from vdg.runtime import select_device
 
@@ -59,12 +60,14 @@ def parse() -> argparse.Namespace:
 def read(args: argparse.Namespace) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray | None]:
     """Names, generated and target images, and masks, if any, all checked."""
     if args.strips:
-        generated, targets = folders.split_strips(folders.read_folder(args.strips), args.strips)
+        generated, targets = image_folders.split_strips(
+            image_folders.read_folder(args.strips), args.strips
+        )
     else:
-        generated, targets = map(folders.read_folder, (args.generated, args.target))
+        generated, targets = map(image_folders.read_folder, (args.generated, args.target))
     if args.pairs:
-        targets = folders.in_order(targets, read_pairs(args.pairs))
-    names, generated_images, target_images = folders.stack(generated, targets)
+        targets = image_folders.in_order(targets, read_pairs(args.pairs))
+    names, generated_images, target_images = image_folders.stack(generated, targets)
     width = target_images.shape[2]
     if args.crop_width is not None and not 11 <= args.crop_width <= width:
         raise InputError(
@@ -76,9 +79,9 @@ def read(args: argparse.Namespace) -> tuple[list[str], np.ndarray, np.ndarray, n
         )
     masks = None
     if args.masks:
-        masks = folders.read_masks(args.masks, targets)
+        masks = image_folders.read_masks(args.masks, targets)
     elif args.keypoints:
-        masks = folders.draw_masks(args.keypoints, targets)
+        masks = image_folders.draw_masks(args.keypoints, targets)
     if args.classifier != "none" and len(names) < 10:
         raise InputError(
             f"{len(names)} pictures are fewer than the ten splits of IS need: add some, or "
@@ -101,12 +104,12 @@ def main():
     if args.classifier != "none":
         classifier = classifiers.load(args.classifier, device)
 
-    scorer = evaluate.Scorer(targets, masks, classifier, args.crop_width, pad_width=args.pad_width)
+    scorer = Scorer(targets, masks, classifier, args.crop_width, pad_width=args.pad_width)
     metrics, table = scorer(generated)
     label = classifier.name if classifier else None
     print(tables.score_table(args.name, metrics, label))
     if masks is not None:
-        floor = evaluate.noise_floor(masks[: evaluate.FLOOR_MASKS])
+        floor = noise_floor(masks[:FLOOR_MASKS])
         print(f"mask-SSIM begins at {floor:.3f}, noise against noise")
     if args.output:
         table.insert(0, "name", names)
@@ -117,11 +120,7 @@ def main():
         write_bytes(args.output / "scores.csv", text.encode("utf-8", "surrogateescape"))
         print(args.output / "scores.json")
     if args.append:
-        command = shlex.join(["python", "-m", "stages.score", *sys.argv[1:]])
+        command = shlex.join(["python", "-m", "vdg", "score", *sys.argv[1:]])
         about = {"name": args.name, "pairs": len(names), "classifier": label, "command": command}
         leaderboard.append(args.append, about | hashes, metrics)
         print(args.append)
-
-
-if __name__ == "__main__":
-    cli.run(main)

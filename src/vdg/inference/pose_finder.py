@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vdg.data import estimators
+from vdg import estimators
 from vdg.data.fitting import Frame, open_picture, require_inside
 from vdg.data.synthetic.render import NAMED_POSES
 from vdg.drawing import skeleton
@@ -17,7 +17,8 @@ from vdg.files import write_bytes
 from vdg.inference import motion
 from vdg.inference.outputs import png
 from vdg.inference.transfer import csv_row, named_pose, read_openpose, require_torso
-from vdg.pose import TORSO, has_torso, pose_distance
+from vdg.pose import TORSO, has_torso
+from vdg.views import pose_distance
 
 ENLARGED = 2  # maximum upscaling factor of a source; beyond it, the result looks blurred
 SMALL = 0.5  # minimum height of a person, as a fraction of the model's image height

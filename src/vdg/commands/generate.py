@@ -8,13 +8,13 @@ import numpy as np
 from PIL import Image
 
 from vdg import cli
-from vdg.data.annotations import keypoints_csv
 from vdg.data.fitting import letter_box, open_picture
 from vdg.drawing import grid, skeleton
 from vdg.files import replacing_folder, write_all
 from vdg.inference import motion, outputs
-from vdg.inference.keypoints import PoseFinder
+from vdg.inference.pose_finder import PoseFinder
 from vdg.inference.transfer import PRETRAINED, PoseTransfer, split_azimuth
+from vdg.keypoints.annotations import keypoints_csv
 
 ROWS = 8  # of the strip of a motion
 
@@ -120,7 +120,3 @@ def main():
     print(f"{len(poses)} pictures on {model.device}, {rate:.0f} images/s")
     for path in written:
         print(path)
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from vdg import cli, evaluate
+from vdg import layout
 from vdg.errors import InputError
+from vdg.evaluation import rows
 from vdg.files import json_bytes, read_arrays, read_json, write_all, write_arrays, write_bytes
 from vdg.inference import onnx_file
 from vdg.inference.transfer import PoseTransfer
+from vdg.settings import EvaluationConfig
 
 
 def halved(values: np.ndarray) -> np.ndarray:
@@ -38,30 +40,26 @@ def main():
         beside = "; its scores go to FILE.json" if args.format == "safetensors" else ""
         parser.error(f"--output is a FILE.{args.format}{beside}")
 
-    run = Path(f"models/{args.dataset}/{args.variant}-{args.seed}/model.safetensors")
+    row = None if args.model else layout.Row.of(args)
+    run = args.model or row.model
     if args.format == "onnx":
-        data = onnx_file.convert(PoseTransfer.load(args.model or run, "cpu"))
+        data = onnx_file.convert(PoseTransfer.load(run, "cpu"))
         write_bytes(args.output, data)
         print(f"{args.output}: {len(data) / 1e6:.1f} MB")
         return
     if run.exists() and args.output.exists() and args.output.samefile(run):
         raise InputError(f"{args.output} is the model itself: choose another --output")
-    config = read_json(f"configs/{args.dataset}/evaluation-{args.variant}.json")
-    data, references = Path("data") / args.dataset, Path("scores") / args.dataset / "references"
+    config = EvaluationConfig.model_validate(read_json(row.evaluation))
     arrays, meta = read_arrays(run)
     small = {name: halved(values) for name, values in arrays.items()}
     with tempfile.TemporaryDirectory() as temporary:
         # score the exported weights, not the original ones
         folder, model = Path(temporary), Path(temporary, "model.safetensors")
         write_arrays(model, small, meta)
-        evaluate.evaluate(config, data, model, references, folder)
+        rows.evaluate(config, row.data, model, layout.references(args.dataset), folder)
         scores, packed = read_json(folder / "scores.json"), model.read_bytes()
     about = {"dataset": args.dataset, "variant": args.variant} | meta
     keys = ("metrics", "pairs", "classifier")
     text = json_bytes(about | {key: scores[key] for key in keys})
     write_all({args.output: packed, args.output.with_suffix(".json"): text})
     print(f"{args.output}: {len(packed) / 1e6:.1f} MB")
-
-
-if __name__ == "__main__":
-    cli.run(main)

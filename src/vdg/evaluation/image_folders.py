@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vdg.data.annotations import read_keypoints
 from vdg.data.decoding import open_file, opened, upright
 from vdg.data.fitting import require_inside
 from vdg.errors import InputError
+from vdg.keypoints.annotations import read_keypoints
 from vdg.pose import pose_mask
 
 SUFFIXES = (".jpg", ".jpeg", ".png")

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from vdg.data.coco import coco_to_openpose
 from vdg.errors import InputError
+from vdg.estimators.coco import coco_to_openpose
 from vdg.files import sha256
 
 WEIGHTS = "keypointrcnn_resnet50_fpn_coco-fc266e95.pth"  # ends in the first digits of its SHA-256

@@ -114,7 +114,3 @@ def warn(args: argparse.Namespace) -> None:
         f"{args.port}:127.0.0.1:{args.port} THIS-MACHINE",
         file=sys.stderr,
     )
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vdg.data.movenet import BLOCKS, MoveNet
 from vdg.errors import InputError
+from vdg.estimators.movenet import BLOCKS, MoveNet
 from vdg.files import read_arrays, sha256, write_arrays
 
 SHA256 = "a2925747fccaf737c0f20eacdeff919efd5d514e90242397002a0de349dff18c"  # of the .bin

@@ -1,0 +1,41 @@
+"""The pose metric of a data set, which is trained or installed once and shared by its rows."""
+
+from pathlib import Path
+
+import torch
+
+from vdg import estimators
+from vdg.data.batches import PairData
+from vdg.data.silhouettes import read_silhouettes
+from vdg.evaluation.pairs import EvalPairs
+from vdg.files import read_arrays, write_arrays
+from vdg.metrics.pose_accuracy import KeypointAccuracy, PoseMetric, Segmenter, SilhouetteIoU
+
+SEGMENTER = "segmenter.safetensors"
+
+
+def load(kind: str | None, data: Path, pairs: EvalPairs, references: Path) -> PoseMetric | None:
+    """The pose metric of a data set's evaluation, or None."""
+    device, targets = pairs.data.device, pairs.positions[:, 1].to(pairs.data.device)
+    if kind == "silhouettes":
+        network = Segmenter().to(device, memory_format=torch.channels_last)
+        network.load_state_dict(read_arrays(references / SEGMENTER, "pt")[0])
+        return SilhouetteIoU(network.eval(), silhouettes_of(data, pairs.data)[targets])
+    if kind == "keypoints":
+        estimate = estimators.load(pairs.data.height, pairs.data.width, device)
+        return KeypointAccuracy(estimate, pairs.data.keypoints[targets].cpu().numpy())
+    return None
+
+
+def silhouettes_of(data: Path, pairs: PairData) -> torch.Tensor:
+    """The silhouettes of the images, in their order: bool (N, H, W)."""
+    path = data / "download" / f"silhouettes-{pairs.part}.safetensors"
+    names, silhouettes = read_silhouettes(path)
+    position = {name: i for i, name in enumerate(names)}
+    order = [position[name] for name in pairs.names]
+    return torch.as_tensor(silhouettes[order]).to(pairs.device)
+
+
+def save_segmenter(folder: Path, network: Segmenter) -> None:
+    state = {k: v.cpu().numpy() for k, v in network.state_dict().items()}
+    write_arrays(folder / SEGMENTER, state)
