@@ -22,11 +22,10 @@ from pydantic import (
 
 from vdg import data, published, systems
 from vdg.errors import InputError
+from vdg.layout import REFERENCES
 from vdg.settings import MOST, Count, Float, Fraction, Section, TrainingSettings
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
-REFERENCES = ("real", "copy-source", "mean-image")
-"""Rows that need no network."""
 DEFAULT = "default"  # the settings of a network on every data set
 
 

@@ -73,10 +73,10 @@ def provenance(device: torch.device, config, processes: int = 1) -> dict[str, st
 def scratch_folder(run: dict, inputs: list[Path]) -> Path:
     """Folder of the checkpoints of one unfinished training run.
 
-    run: its settings and the hashes of its code. The name is a hash of everything that the training
-    depends on: of these and of its input files. A run therefore never resumes another run's checkpoint. The folder is
-    not a DVC output, because a persisted output would carry the weights of old settings into a new
-    run. It lies in the repository itself, even if DVC runs the stage in a temporary copy.
+    run: its settings and the hashes of its code. The name is a hash of these, of the input files
+    and of torch's version, so that a run never resumes another run's checkpoint. The folder is not
+    a DVC output, because a persisted output would carry the weights of old settings into a new run.
+    It lies in the repository itself, even if DVC runs the stage in a temporary copy.
     """
     # file names, not paths: a queued run in a temporary copy must get the same folder
     files = sorted((path.name, sha256(path)) for path in inputs)

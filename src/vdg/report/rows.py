@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from vdg import published as paper
-from vdg.config import REFERENCES
 from vdg.errors import InputError
+from vdg.layout import REFERENCES
 from vdg.report.inputs import (
     REMEDY,
     Config,
