@@ -16,7 +16,7 @@ def repository(tmp_path_factory):
     """VDG and PG2 on the micro configuration, finished."""
     folder = make_repository(tmp_path_factory.mktemp("rerun"))
     changes = {"networks": ["vdg", "pg2"], "variants": sorted(VARIANTS)}
-    changes |= {f"network.pg2.{stage}.synthetic": PG2 for stage in ("stage1", "stage2")}
+    changes |= {f"network.pg2.{stage}.synthetic": dict(PG2) for stage in ("stage1", "stage2")}
     set_params(folder, changes)
     commit(folder)
     dvc(folder, "repro")
