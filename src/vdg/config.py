@@ -20,9 +20,10 @@ from pydantic import (
     model_validator,
 )
 
-from vdg import data, published, systems
+from vdg import data, systems
 from vdg.errors import InputError
 from vdg.layout import REFERENCES
+from vdg.published import Published
 from vdg.settings import MOST, Count, Float, Fraction, Section, TrainingSettings
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
@@ -32,15 +33,6 @@ DEFAULT = "default"  # the settings of a network on every data set
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(pattern=NAME, max_length=64)]
 Names = Annotated[list[Name], Field(min_length=1)]
-
-
-def _published(name: str) -> str:
-    if name not in published.TABLE:
-        raise ValueError(f"not a row of the paper's table: {', '.join(published.TABLE)}")
-    return name
-
-
-Published = Annotated[str, AfterValidator(_published)]
 
 
 # --- systems --------------------------------------------------------------------------------------
