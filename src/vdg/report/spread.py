@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from vdg import systems
 from vdg.errors import InputError
 from vdg.report.comparisons import Comparison
 from vdg.report.inputs import Training, read_table
@@ -45,8 +46,6 @@ def fingerprint(training: Training) -> str:
 
 
 def _changed(system: str, stage: str, settings: dict[str, Any]) -> dict[str, Any]:
-    from vdg import systems  # torch takes two seconds, and most reports need no spread
-
     fields = systems.settings_class(system, stage).model_fields
     defaults = {field.alias or key: field.default for key, field in fields.items()}
     return {k: v for k, v in settings.items() if k not in defaults or v != defaults[k]}
