@@ -1,12 +1,18 @@
 """What runs again after an edit, read from the real DVC in a throw-away repository."""
 
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 from test_pipeline import commit, dvc, make_repository, run, set_params, stages_run
 
+from vdg import code, config, resolve
+
+ROOT = Path(__file__).parents[1]
 VARIANTS = {"full", "l1", "pg2"}
 PG2 = {"steps": 2, "batch_size": 4, "width": 4, "learning_rate": 0.001}
 
@@ -49,22 +55,63 @@ EDITS = {
     "FID": ("metrics/fid.py", SCORES | {"evaluate-references@synthetic"}),
     "a table": ("report/tables.py", {"ablation-table"}),
     "a template": ("report/templates/results.md.jinja", {"ablation-table"}),
-    "views, which only tables use": ("views.py", SCORES | {"evaluate-references@synthetic"}),
+    "views, which no training uses": (
+        "views.py",
+        SCORES | {"evaluate-references@synthetic", "pose-heatmaps@synthetic"},
+    ),
     "a command": ("commands/score.py", set()),
     "an error message": ("errors.py", set()),
 }
 
 
+def edited(path):
+    """The text of a file with a change that runs."""
+    return path.read_text() + ("changed = 1\n" if path.suffix == ".py" else "{# changed #}\n")
+
+
+def run_file(stage):
+    """The file in configs/ that a stage depends on."""
+    name, _, item = stage.partition("@synthetic-")
+    row = item.removesuffix("-0")
+    return {
+        "train-stage1": f"synthetic/stage1-{row}.json",
+        "train-stage2": f"synthetic/stage2-{row}.json",
+        "evaluate-stage1": f"synthetic/evaluation-stage1-{row}.json",
+        "evaluate": f"synthetic/evaluation-{row}.json",
+        "evaluate-references@synthetic": "synthetic/references.json",
+        "pose-heatmaps@synthetic": "synthetic/pose-heatmaps.json",
+        "ablation-table": "report.json",
+    }[name]
+
+
 @pytest.mark.parametrize(("file", "stages"), EDITS.values(), ids=EDITS)
-def test_an_edit_runs_what_it_can_change(repository, file, stages):
+def test_an_edit_reaches_what_it_can_change(tmp_path, monkeypatch, file, stages):
+    """In a copy of the project, by what `resolve` writes of each run."""
+    for folder in ("src", "stages"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    path = ROOT / "params.yaml"
+    raw = yaml.safe_load(path.read_text())
+    raw |= {"networks": ["vdg", "pg2"], "variants": sorted(VARIANTS)}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    params = config.load(tmp_path / "params.yaml")
+    monkeypatch.setattr(code, "PROJECT", tmp_path)
+    before = resolve.resolve(params)
+    changed = tmp_path / "src/vdg" / file
+    changed.write_text(edited(changed))
+    after = resolve.resolve(params)
+    assert {name for name in before if before[name] != after[name]} == set(map(run_file, stages))
+
+
+@pytest.mark.parametrize("edit", ["a loss of VDG", "its stage I", "a table"])
+def test_dvc_runs_what_an_edit_can_change(repository, edit):
     """Stages whose own inputs change; DVC runs those downstream if their outputs change, too."""
+    file, stages = EDITS[edit]
     path = repository / "src/vdg" / file
     before = path.read_text()
-    path.write_text(before + ("changed = 1\n" if file.endswith(".py") else "{# changed #}\n"))
+    path.write_text(edited(path))
     try:
         dvc(repository, "repro", "resolve")
-        status = yaml.safe_load(dvc(repository, "status", "--json").stdout)
-        assert set(status) - {"pose-heatmaps@synthetic"} == stages
+        assert set(yaml.safe_load(dvc(repository, "status", "--json").stdout)) == stages
     finally:
         path.write_text(before)
 
@@ -84,9 +131,15 @@ def test_code_that_changes_while_a_stage_runs_is_refused(repository):
     path = repository / "src/vdg/systems/vdg/losses.py"
     before = path.read_text()
     path.write_text(before.replace("return 1 - ssim(", "return 1.5 - ssim("))
-    command = [sys.executable, "-m", "dvc", "repro"]
+    environment = dict(os.environ)
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     with subprocess.Popen(
-        command, cwd=repository, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, "-m", "dvc", "repro"],
+        cwd=repository,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     ) as process:
         said = ""
         for line in process.stdout:
