@@ -13,11 +13,11 @@ from pytorch_fid.fid_score import calculate_frechet_distance
 
 import stages.evaluate
 from vdg import cli, systems
-from vdg.evaluation import rows as evaluate
 from vdg.data import synthetic
 from vdg.data.download import fetch
 from vdg.data.images import ImageSet
 from vdg.data.preparation import build
+from vdg.evaluation import rows as evaluate
 from vdg.files import read_json, write_json
 from vdg.metrics import classifiers
 

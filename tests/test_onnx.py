@@ -8,7 +8,6 @@ import pytest
 import torch
 from compared import rendered_batch
 
-from vdg.commands import export
 from vdg import cli, systems
 from vdg.inference import onnx_file
 from vdg.inference.transfer import PoseTransfer

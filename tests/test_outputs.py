@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vdg.commands import export, generate
 from vdg import cli, systems
-from vdg.evaluation import rows as evaluate
+from vdg.commands import export, generate
 from vdg.data.synthetic.render import render
+from vdg.evaluation import rows as evaluate
 from vdg.files import read_arrays, read_json, write_arrays, write_json
 from vdg.keypoints.annotations import read_keypoints, write_keypoints
 from vdg.systems import vdg as system
