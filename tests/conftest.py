@@ -100,8 +100,9 @@ def stage1_config() -> RunConfig:
 
 @pytest.fixture
 def any_code(monkeypatch):
-    """Trainings in the test's own process, where more of the project is imported than a run has."""
-    monkeypatch.setattr("vdg.train.require_unchanged", lambda code: None)
+    """Stages in the test's own process, where more of the project is imported than a run has."""
+    for module in ("vdg.code", "vdg.train"):
+        monkeypatch.setattr(f"{module}.require_unchanged", lambda code: None)
 
 
 @pytest.fixture(scope="session")
