@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from test_generate import SIZE, model  # noqa: F401
 
-from vdg.commands import augment
 from vdg import cli, estimators
+from vdg.commands import augment
 from vdg.data import folder
 from vdg.data.market1501 import NAME
 from vdg.data.synthetic.render import render

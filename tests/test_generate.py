@@ -28,29 +28,13 @@ from vdg.inference.transfer import (
 )
 from vdg.keypoints.annotations import read_keypoints, write_keypoints
 from vdg.pose import has_torso
-from vdg.systems import vdg as system
 
 SIZE = (32, 16)
-SHAPE = {
-    "width": 4,
-    "max_width": 8,
-    "depth": 2,
-    "shared_encoders": False,
-    "part_warp": False,
-    "size": [64, 32],
-}
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    torch.manual_seed(0)
-    generator = system.build_generator(system.build_stage1(SHAPE), SHAPE)
-    # the two stages differ from the start
-    torch.nn.init.normal_(generator.stage2.head[-1].weight, std=0.1)
-    path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    meta = {"system": "vdg", "stage1": SHAPE, "stage2": SHAPE, "size": SIZE}
-    systems.save(path, generator, meta)
-    return path
+def model(small_model):
+    return small_model
 
 
 @pytest.fixture

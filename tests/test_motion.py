@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from test_generate import finder, model, person  # noqa: F401
 
-from vdg.commands import generate
 from vdg import cli, estimators
+from vdg.commands import generate
 from vdg.data.fitting import Frame
 from vdg.errors import InputError
 from vdg.inference import motion

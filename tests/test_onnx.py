@@ -6,10 +6,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+import typed
 from compared import rendered_batch
 
-from vdg.commands import export
 from vdg import cli, systems
+from vdg.commands import export as export_model
 from vdg.inference import onnx_file
 from vdg.inference.transfer import PoseTransfer
 
@@ -18,7 +19,7 @@ needs_packages = pytest.mark.skipif(
 )
 SIZE = [64, 32]
 SMALL = {"width": 4, "size": SIZE}
-VDG = SMALL | {"max_width": 8, "depth": 2}
+VDG = typed.SMALL | SMALL
 SYSTEMS = {
     "vdg": ("vdg", VDG, VDG),
     "warp": ("vdg", VDG | {"part_warp": True}, VDG | {"part_warp": True}),
@@ -28,17 +29,17 @@ SYSTEMS = {
 }
 
 
-def make(path, system, stage1, stage2):
+def make(path, system, first, second):
     """A model file with small networks, whose last layers are not those of the start."""
-    module = systems.find(system)
-    torch.manual_seed(0)
-    meta = {"system": system, "stage1": stage1, "stage2": stage2, "size": SIZE}
-    generator = systems._build(meta)
-    assert hasattr(module, "build_stage1")
+    stages = [
+        typed.settings(system, name, **own) if own else None
+        for name, own in (("stage1", first), ("stage2", second))
+    ]
+    generator = typed.build(*stages, system)
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter.add_(torch.randn(parameter.shape) * 0.05)
-    systems.save(path, generator, meta)
+    systems.save(path, generator, typed.meta(*stages, system))
     return path
 
 

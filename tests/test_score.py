@@ -13,9 +13,9 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 from skimage.metrics import structural_similarity
-from vdg.commands.score import main
 
 from vdg import cli
+from vdg.commands.score import main
 from vdg.errors import InputError
 from vdg.evaluation.image_folders import draw_masks, read_folder, read_masks
 from vdg.keypoints.annotations import write_keypoints
