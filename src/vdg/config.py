@@ -117,6 +117,8 @@ class ArchiveSource(Section):
     annotations: Annotations = Annotations()
     pairs: str | None = None
     margin: Annotated[int, Field(ge=0, le=4096)] = 0
+    # filter for images of another size, which are stretched to height x (width + 2 margin)
+    resize: Literal["bilinear", "bicubic", "lanczos"] | None = None
 
 
 class FolderSource(Section):

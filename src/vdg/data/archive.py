@@ -1,5 +1,6 @@
 """Read data sets in place from their distributed zip file or extracted folder."""
 
+import contextlib
 import io
 import lzma
 import os
@@ -16,6 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from vdg import files
+from vdg.data.clutter import composed, is_clutter
 from vdg.data.decoding import opened, upright
 from vdg.data.fitting import as_rgb
 from vdg.errors import InputError
@@ -23,7 +25,12 @@ from vdg.errors import InputError
 TIMEOUT = 60  # seconds without a byte after which a download fails
 UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile)
 UNREADABLE += (zlib.error, lzma.LZMAError)
-CLUTTER = {"__MACOSX", "@eaDir"}  # folders of macOS's zip files and of Synology's thumbnails
+RESIZERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+"""Pillow's filters by name. To make an image smaller, all average over the source's pixels."""
 LARGEST_MEMBER = 1 << 26  # bytes; images of the data sets have a few thousand
 
 
@@ -124,11 +131,12 @@ def _size(path):
 class Archive:
     """The files of a zip archive or an extracted folder, read without extracting to disk.
 
-    members: relative names with forward slashes, sorted; operating systems' own files are skipped.
+    members: relative names with forward slashes, in composed Unicode (`composed`), sorted;
+        operating systems' own files (`is_clutter`) are skipped.
 
     Raises InputError if the path is neither a folder nor a complete zip file, for folders that
-    cannot be read, encrypted archives, duplicate names, names with backslashes and names that point
-    outside the archive.
+    cannot be read, encrypted archives, duplicate names (also names that differ in their Unicode
+    form alone), names with backslashes and names that point outside the archive.
     """
 
     def __init__(self, root: Path):
@@ -136,17 +144,24 @@ class Archive:
         self._zip = None
         try:
             if self.root.is_dir():
-                names = [self._relative(path) for path in _walk(self.root)]
+                names = [(name, name) for name in map(self._relative, _walk(self.root))]
             else:
                 self._zip = zipfile.ZipFile(self.root)
-                names = [self._checked(info) for info in self._zip.infolist()]
+                names = [(info.filename, self._checked(info)) for info in self._zip.infolist()]
         except UNREADABLE as error:
             message = f"{self.root} is not a whole zip file or a folder ({error}): get it again"
             raise InputError(message) from error
-        self.members = sorted(name for name in names if not _is_clutter(name))
-        for name, following in zip(self.members, self.members[1:], strict=False):
-            if name == following:
-                raise InputError(f"{self.root} holds {name} twice: get the archive again")
+        self._stored: dict[str, str] = {}  # the name in the folder or zip file, by member
+        for stored, name in names:
+            member = composed(name)
+            if is_clutter(member) or member.endswith("/"):  # zip files have entries of folders
+                continue
+            if member in self._stored:
+                raise InputError(
+                    f"{self.root} holds {member} twice: {self._remedy(member, stored)}"
+                )
+            self._stored[member] = stored
+        self.members = sorted(self._stored)
 
     def __enter__(self):
         return self
@@ -154,6 +169,11 @@ class Archive:
     def __exit__(self, *_):
         if self._zip is not None:
             self._zip.close()
+
+    def _remedy(self, member: str, stored: str) -> str:
+        if stored == self._stored[member]:
+            return "get the archive again"
+        return "two names differ in their Unicode form alone (NFC and NFD): rename or remove one"
 
     def _relative(self, path):
         if path.is_symlink() and path.is_dir():  # may be a loop; linked files are fine
@@ -163,7 +183,8 @@ class Archive:
         return path.relative_to(self.root).as_posix()
 
     def _checked(self, info):
-        name = info.filename
+        """The name of a zip entry that may be read, as its writer meant it. Raises InputError."""
+        name = _decoded(info)
         link = stat.S_ISLNK(info.external_attr >> 16)
         if "\\" in name:  # some Windows programs write them, against the zip format
             raise InputError(
@@ -190,19 +211,37 @@ class Archive:
         folders = sorted({name.rpartition("/")[0] or name for name in self.members})
         return ", ".join(folders[:3]) + (", ..." if folders[3:] else "") or "nothing"
 
-    def image(self, member: str, height: int, width: int) -> np.ndarray:
+    def image(
+        self,
+        member: str,
+        height: int,
+        width: int,
+        resize: str | None = None,
+        max_stretch: float | None = None,
+    ) -> np.ndarray:
         """Decode a JPEG or PNG and apply its EXIF orientation: uint8, (height, width, 3), RGB.
 
-        Raises InputError if it cannot be read or decoded, or has another mode or size.
+        resize: a filter of RESIZERS for images of another size, which are stretched to height x
+            width; None refuses them. max_stretch: the largest factor by which the ratio of the
+            sides may change.
+
+        Raises InputError if it cannot be read or decoded, has another mode, or another size that is
+        not to be resized.
         """
         where = f"{self.root}: {member}"
         with opened(io.BytesIO(self._read(member)), where, ("JPEG", "PNG")) as picture:
             turned = upright(picture, where)
-            if (picture.mode, turned.size) != ("RGB", (width, height)):
+            fits = turned.size == (width, height)
+            if picture.mode != "RGB" or not (fits or resize):
+                others = ": to take other sizes, set source.resize to " + ", ".join(RESIZERS)
                 raise InputError(
                     f"{where} is {picture.mode}, {turned.height} high, {turned.width} wide;"
                     f" expected RGB, {height} high, {width} wide"
+                    + (others if picture.mode == "RGB" else "")
                 )
+            if not fits:
+                _check_stretch(turned, (height, width), max_stretch, where)
+                turned = turned.resize((width, height), RESIZERS[resize])
             return np.asarray(turned)
 
     def picture(self, member: str) -> Image.Image:
@@ -215,7 +254,8 @@ class Archive:
         """The bytes of a member. Raises InputError above LARGEST_MEMBER, against zip bombs."""
         where = f"{self.root}: {member}"
         try:
-            with self._zip.open(member) if self._zip else open(self.root / member, "rb") as file:
+            stored = self._stored[member]
+            with self._zip.open(stored) if self._zip else open(self.root / stored, "rb") as file:
                 data = file.read(LARGEST_MEMBER + 1)
         except UNREADABLE as error:
             raise InputError(f"{where} is corrupt ({error}): get the archive again") from error
@@ -223,20 +263,36 @@ class Archive:
             raise InputError(f"{where} has more than {LARGEST_MEMBER >> 20} MiB: no such image")
         return data
 
-    def images(self, members: Sequence[str], height: int, width: int, what: str) -> np.ndarray:
-        """Decode `members`, with a progress bar named `what`: uint8, (N, height, width, 3)."""
+    def images(
+        self, members: Sequence[str], height: int, width: int, what: str, **resizing
+    ) -> np.ndarray:
+        """Decode `members`, with a progress bar named `what`: uint8, (N, height, width, 3).
+
+        resizing: `resize` and `max_stretch` of `image`.
+        """
         images = np.empty((len(members), height, width, 3), np.uint8)
         for index, member in enumerate(tqdm(members, desc=what, unit="image", disable=None)):
-            images[index] = self.image(member, height, width)
+            images[index] = self.image(member, height, width, **resizing)
         return images
 
 
 def _walk(root):
     for folder, folders, names in os.walk(root, onerror=_refuse):
         # in place, so that os.walk does not enter them
-        folders[:] = [name for name in folders if not _is_clutter(name)]
+        folders[:] = [name for name in folders if not is_clutter(f"{name}/")]
         for name in names + [name for name in folders if (Path(folder) / name).is_symlink()]:
             yield Path(folder) / name
+
+
+def _check_stretch(image: Image.Image, size, most: float | None, where: str) -> None:
+    """Raise InputError if resizing to `size` (H, W) changes the ratio of the sides too much."""
+    ratio = image.width * size[0] / (image.height * size[1])
+    if most is not None and max(ratio, 1 / ratio) > most:
+        raise InputError(
+            f"{where} is {image.height} high, {image.width} wide: resized to {size[0]} high, "
+            f"{size[1]} wide, margins included, people would be {max(ratio, 1 / ratio):.2f} times "
+            f"too {'narrow' if ratio > 1 else 'wide'}: correct height, width or source.margin"
+        )
 
 
 def _refuse(error):
@@ -246,8 +302,10 @@ def _refuse(error):
     ) from error
 
 
-def _is_clutter(name):
-    """Whether a relative path is of an operating system: hidden, thumbnails, a folder's entry."""
-    *_, base = parts = name.split("/")  # base is empty for a directory entry
-    hidden = any(part.startswith(".") and part != "." for part in parts)
-    return hidden or base in ("", "Thumbs.db", "desktop.ini") or not CLUTTER.isdisjoint(parts)
+def _decoded(info: zipfile.ZipInfo) -> str:
+    """The name of a zip entry. Python reads names without the flag of UTF-8 as code page 437, but
+    macOS's Finder writes UTF-8 without the flag."""
+    if not info.flag_bits & 0x800:
+        with contextlib.suppress(UnicodeError):
+            return info.filename.encode("cp437").decode()
+    return info.filename

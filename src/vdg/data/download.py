@@ -1,5 +1,6 @@
 """Convert a data set from its distributed form to packed files, the pipeline's only input."""
 
+import inspect
 import os
 import sys
 from dataclasses import replace
@@ -16,7 +17,8 @@ from vdg.keypoints.annotations import check_names, read_keypoints, read_pairs, w
 def fetch(reader, config: dict, output: Path) -> None:
     """Read a data set and write it to `output` in the form that later stages read.
 
-    reader: module of vdg.data with HELP and `read(root, *, height, width, names)`.
+    reader: module of vdg.data with HELP and `read(root, *, height, width, names)`; one that can
+        resize images also takes `resize`, a filter of `archive.RESIZERS`.
     config: the resolved configs/<dataset>/download.json.
 
     For each official split, "train" and optionally "test", writes <split>.safetensors (an ImageSet)
@@ -31,6 +33,7 @@ def fetch(reader, config: dict, output: Path) -> None:
         source = _render(source, config["height"], output)
         reader = market1501
     # first, because its error explains how to get the data set
+    resizing = _resizing(reader, source)
     archive = locate(
         _rooted(source["archive"]), url=source["url"], sha256=source["sha256"], help=reader.HELP
     )
@@ -41,7 +44,7 @@ def fetch(reader, config: dict, output: Path) -> None:
 
     margin = source.get("margin", 0)
     parts = reader.read(
-        archive, names=names, height=size["height"], width=size["width"] + 2 * margin
+        archive, names=names, height=size["height"], width=size["width"] + 2 * margin, **resizing
     )
     if margin:
         parts = {part: _without_margins(images, margin) for part, images in parts.items()}
@@ -56,6 +59,15 @@ def fetch(reader, config: dict, output: Path) -> None:
             _copy(annotations[part], output / f"annotation-{part}.csv")
     if pairs:
         _copy(pairs, output / "pairs-test.csv")
+
+
+def _resizing(reader, source: dict) -> dict:
+    """The filter for images of another size, for a reader. Raises InputError if it takes none."""
+    if (resize := source.get("resize")) is None:
+        return {}
+    if "resize" not in inspect.signature(reader.read).parameters:
+        raise InputError(f"source.resize = {resize!r}: reader {source['reader']} does not resize")
+    return {"resize": resize}
 
 
 def _without_margins(images: ImageSet, margin: int) -> ImageSet:

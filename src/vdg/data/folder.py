@@ -1,10 +1,11 @@
 """Reader of a folder of one's own people: images of any size, split by identity.
 
 Either each identity has a folder, FOLDER/anna/01.jpg, or all images lie in one folder and their
-names begin with the identity, FOLDER/0002_c1s1_000451_03.jpg, as in Market-1501.
+names begin with the identity, FOLDER/0002_c1s1_000451_03.jpg, as in Market-1501 (vdg.data.names).
 """
 
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,18 @@ import numpy as np
 from tqdm import tqdm
 
 from vdg.data.archive import Archive
+from vdg.data.clutter import composed
 from vdg.data.fitting import letter_box, require_inside
 from vdg.data.images import ImageSet
-from vdg.data.market1501 import identity_of
+from vdg.data.names import (
+    SUFFIXES,
+    cameras,
+    identity_of,
+    left_out,
+    parse,
+    reader_of,
+    splits,
+)
 from vdg.errors import InputError
 from vdg.keypoints.annotations import check_names, read_keypoints
 
@@ -22,7 +32,6 @@ HELP = (
     "put your images there, a folder per person with two images or more of each, such as"
     " {path}/anna/01.jpg"
 )
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 NOTES = (".csv", ".json", ".md", ".txt")  # files that may lie beside images
 SEPARATORS = re.compile(r"[:,\r\n]")  # of the CSV files of key points and of pairs
 FEWEST_PAIRS = 10  # of the test split: the ten splits of IS need one image each
@@ -65,7 +74,7 @@ def read(
     with Archive(root) as archive:
         photos = listing(archive)
         check(photos, archive)
-        given = None if annotations is None else _given(annotations, photos)
+        given = None if annotations is None else annotated(annotations, photos, archive)
         held_out = split([photo.identity for photo in photos], test_fraction, seed)
         parts = {
             "train": [photo for photo in photos if photo.identity not in held_out],
@@ -79,11 +88,13 @@ def read(
 
 
 def listing(archive: Archive) -> list[Photo]:
-    """The images of a folder, sorted by path, without those of no identity ("-1", "0000").
+    """The images of a folder, sorted by path, without those of nobody, which a line counts.
 
-    Raises InputError for other files, and for images whose place or name gives no identity.
+    Raises InputError for other files, for images whose place or name gives no identity, and for
+    folders that are splits or cameras of a data set and no people.
     """
     members = [name for name in archive.members if not name.lower().endswith(NOTES)]
+    _check_folders(members, archive)
     for member in members:
         if not member.lower().endswith(SUFFIXES):
             raise InputError(
@@ -104,7 +115,56 @@ def listing(archive: Archive) -> list[Photo]:
         raise InputError(
             f"{archive.root} holds images beside folders of images: give each identity a folder"
         )
+    _check_numbers(members, archive)
+    if nobody := left_out(members):
+        print(f"{archive.root}: left out, as they show no person: {nobody}", file=sys.stderr)
     return [photo for photo in photos if photo.identity]
+
+
+def _check_folders(members: list[str], archive: Archive) -> None:
+    """Raise InputError if folders are no people but parts of a data set, or its cameras."""
+    root, fitting = archive.root, reader_of(members)
+    if found := splits(members):
+        inside = next(m for m in members if found[0] in m.split("/")[:-1])
+        one = inside[: inside.index(f"{found[0]}/") + len(found[0])]
+        raise InputError(
+            f"{root}: {', '.join(found)} hold the splits of a data set and are no people: give the "
+            f"folders of all people side by side, or one split, such as {root}/{one}"
+            + (f"; {fitting}" if fitting else "")
+        )
+    if found := cameras(members):
+        raise InputError(
+            f"{root}: {', '.join(found)} are named as cameras and no people: give each person a "
+            "folder, or put all images into one folder, with names that begin with the person"
+        )
+    if any(member.count("/") > 1 for member in members) and "DeepFashion" in fitting:
+        raise InputError(f"{root}: {fitting}")
+
+
+def _check_numbers(members: list[str], archive: Archive) -> None:
+    """Raise InputError if the images' own names contradict that a folder is one person.
+
+    So do numbers of two data sets in one folder of images.
+    """
+    seen: dict[str, set[tuple[str, str]]] = {}
+    for member in members:
+        folder, _, file = member.rpartition("/")
+        if (known := parse(file)) and not known.nobody:
+            seen.setdefault(folder, set()).add((known.form.title, known.identity))
+    for folder, found in seen.items():
+        people = sorted({identity for _, identity in found})
+        titles = sorted({title for title, _ in found})
+        if folder and len(people) > 1:
+            raise InputError(
+                f"{archive.root}: {folder} is no person: by the images' names it holds "
+                f"{len(people)}, {', '.join(people[:3])}{', ...' if people[3:] else ''}: give "
+                f"{archive.root}/{folder} itself, or each person a folder"
+            )
+        if not folder and len(titles) > 1:
+            raise InputError(
+                f"{archive.root} mixes names of {' and '.join(titles)}, where a number is another "
+                "person: give one data set at a time"
+            )
 
 
 def _photo(member: str, archive: Archive) -> Photo:
@@ -115,12 +175,12 @@ def _photo(member: str, archive: Archive) -> Photo:
             raise InputError(
                 f"{archive.root}: {member} lies too deep: {_help(archive)}, without folders inside"
             )
-        return Photo(folder, member)
-    if not re.match("[^_]+_", file):
+        return Photo(identity_of(member), member)
+    if parse(file) is None and not re.match("[^_]+_", file):
         raise InputError(
             f"{archive.root}: {member} names no identity, as 0002_01.jpg does: {_help(archive)}"
         )
-    return Photo(identity_of(file), member)
+    return Photo(identity_of(member), member)
 
 
 def _check_name(member: str, archive: Archive) -> None:
@@ -186,11 +246,22 @@ def _check_pairs(photos: list[Photo], root: Path) -> None:
         )
 
 
-def _given(path: Path, photos: list[Photo]) -> Keypoints:
-    """The annotated key points by path in the folder, in pixels of the original images."""
-    rows = read_keypoints(path)
-    check_names(rows, {photo.member for photo in photos}, f"{path}")
-    return rows
+def annotated(path: Path, photos: list[Photo], archive: Archive) -> Keypoints:
+    """The annotated key points of photos by path in the folder, in pixels of the original images.
+
+    Raises InputError for a row of no image, and two rows of one.
+    """
+    rows: Keypoints = {}
+    for given, joints in read_keypoints(path).items():
+        if (name := composed(given)) in rows:
+            raise InputError(
+                f"{path}: {name} has two rows, whose names differ in their Unicode form alone (NFC "
+                "and NFD): remove one"
+            )
+        rows[name] = joints
+    check_names(rows, archive.members, f"{path}")
+    wanted = {photo.member for photo in photos}
+    return {name: joints for name, joints in rows.items() if name in wanted}
 
 
 def _read(
