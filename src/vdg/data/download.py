@@ -32,8 +32,8 @@ def fetch(reader, config: dict, output: Path) -> None:
     if reader is synthetic:
         source = _render(source, config["height"], output)
         reader = market1501
-    # first, because its error explains how to get the data set
     resizing = _resizing(reader, source)
+    # first, because its error explains how to get the data set
     archive = locate(
         _rooted(source["archive"]), url=source["url"], sha256=source["sha256"], help=reader.HELP
     )
