@@ -14,6 +14,8 @@ from vdg.data.images import ImageSet
 from vdg.data.preparation import build
 from vdg.keypoints.annotations import read_keypoints, write_keypoints
 
+pytest_plugins = ["folders_of"]  # its fixtures
+
 ROOT = Path(__file__).parents[1]
 
 # the same examples in every run, and no failure because a machine is busy
