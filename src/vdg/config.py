@@ -27,6 +27,8 @@ from vdg.settings import MOST, Count, Float, Fraction, Section, TrainingSettings
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 REFERENCES = ("real", "copy-source", "mean-image")
 """Rows that need no network."""
+WIDE_WINDOW, LPIPS_SIDE = 51, 31
+"""Pixels: `vdg.metrics.scorer.WIDE` and `vdg.metrics.perceptual.SMALLEST`, which need torch."""
 DEFAULT = "default"  # the settings of a network on every data set
 
 
@@ -198,6 +200,16 @@ class Dataset(Section):
         if pad is not None and pad <= self.width:
             raise ValueError(
                 f"evaluation.pad_width = {pad}: must be larger than the width, {self.width}"
+            )
+        if crop == WIDE_WINDOW:
+            raise ValueError(
+                f"evaluation.crop_width = {crop}: ssim_{crop} is the SSIM with a window of {crop}: "
+                f"choose {crop - 1} or {crop + 1}"
+            )
+        if self.evaluation.lpips and min(self.height, self.width) < LPIPS_SIDE:
+            raise ValueError(
+                f"evaluation.lpips = true: its network needs sides of {LPIPS_SIDE} pixels or more: "
+                "leave it out"
             )
         if self.evaluation.pose == "silhouettes" and not rendered:
             raise ValueError(
