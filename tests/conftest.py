@@ -16,6 +16,8 @@ from vdg.data.preparation import build
 from vdg.keypoints.annotations import read_keypoints, write_keypoints
 from vdg.settings import RunConfig
 
+pytest_plugins = ["folders_of"]  # its fixtures
+
 ROOT = Path(__file__).parents[1]
 
 # the same examples in every run, and no failure because a machine is busy

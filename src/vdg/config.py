@@ -23,6 +23,7 @@ from pydantic import (
 from vdg import data, systems
 from vdg.errors import InputError
 from vdg.layout import REFERENCES
+from vdg.metrics import perceptual, scorer
 from vdg.published import Published
 from vdg.settings import MOST, Count, Float, Fraction, Section, TrainingSettings
 
@@ -191,6 +192,16 @@ class Dataset(Section):
         if pad is not None and pad <= self.width:
             raise ValueError(
                 f"evaluation.pad_width = {pad}: must be larger than the width, {self.width}"
+            )
+        if crop == scorer.WIDE:
+            raise ValueError(
+                f"evaluation.crop_width = {crop}: ssim_{crop} is the SSIM with a window of {crop}: "
+                f"choose {crop - 1} or {crop + 1}"
+            )
+        if self.evaluation.lpips and min(self.height, self.width) < perceptual.SMALLEST:
+            raise ValueError(
+                f"evaluation.lpips = true: its network needs sides of {perceptual.SMALLEST} pixels "
+                "or more: leave it out"
             )
         if self.evaluation.pose == "silhouettes" and not rendered:
             raise ValueError(

@@ -1,6 +1,6 @@
 """Read folders of generated images of any system, to score them with the same metrics."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +8,10 @@ import numpy as np
 from vdg.data.decoding import open_file, opened, upright
 from vdg.data.fitting import require_inside
 from vdg.errors import InputError
+from vdg.evaluation.names import SUFFIXES, VIS, bare, places, target_of
 from vdg.keypoints.annotations import read_keypoints
 from vdg.pose import pose_mask
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
-VIS = "_vis"
 Pictures = dict[str, np.ndarray]
 """Images by file name without suffix, sorted by name: uint8 (H, W, 3) each."""
 
@@ -46,61 +45,59 @@ def _read(file: Path, mode: str) -> np.ndarray:
         return np.asarray(upright(picture, str(file)).convert(mode))
 
 
-def split_strips(strips: Pictures, where: str) -> tuple[Pictures, Pictures]:
-    """Split strips of source | target | generated image. Returns (generated, targets).
-
-    Names that end in _vis, as PATN's do, are strips of five: source | source pose | target |
-    target pose | generated image.
-    """
-    generated, targets = {}, {}
-    for name, strip in strips.items():
-        count, word = (5, "five") if name.endswith(VIS) else (3, "three")
-        if strip.shape[1] % count:
-            raise InputError(
-                f"{where}: {name} is {strip.shape[1]} wide, not {word} pictures side by side"
-            )
-        *others, generated[name] = np.split(strip, count, axis=1)
-        targets[name] = others[-1] if count == 3 else others[2]
-    return generated, targets
-
-
-def pair_name(source: str, target: str) -> str:
-    """The name of a generated image, without suffix, by the file names of its pair."""
-    return f"{_bare(source)}__{_bare(target)}"
-
-
-def strip_name(source: str, target: str) -> str:
-    """The name of a strip, without suffix, as PATN's code writes it."""
-    return f"{source}___{target}{VIS}"
+def formats(folder: Path) -> set[str]:
+    """The formats of a folder's images, "JPEG" or "PNG", by their first bytes."""
+    found = set()
+    for path in Path(folder).iterdir():
+        if path.suffix.lower() in SUFFIXES:
+            with open_file(path) as data:
+                found.add("JPEG" if data.read(2) == b"\xff\xd8" else "PNG")
+    return found
 
 
 def in_order(pictures: Pictures, pairs: Iterable[tuple[str, str]]) -> Pictures:
-    """The images, named by `pair_name` or `strip_name`, in the order of a list of pairs.
+    """The images, named as `vdg.evaluation.names.spellings`, in the order of a list of pairs.
 
-    Raises InputError for a name without a pair.
+    Raises InputError for a name without a pair, or that is of two pairs.
     """
-    places = {}
-    for i, pair in enumerate(pairs):
-        places |= {pair_name(*pair): i, strip_name(*pair): i}
+    known = places(pairs)
     for name in pictures:
-        if name not in places:
+        if name not in known:
             raise InputError(
                 f"{name} is no pair of the list: pictures are named SOURCE__TARGET, or strips "
                 f"SOURCE___TARGET{VIS}"
             )
-    return {name: pictures[name] for name in sorted(pictures, key=lambda name: places[name])}
+        if known[name] < 0:
+            raise InputError(f"{name} may be two pairs of the list: rename it SOURCE__TARGET")
+    return {name: pictures[name] for name in sorted(pictures, key=lambda name: known[name])}
 
 
-def _bare(name: str) -> str:
-    return Path(name).stem if Path(name).suffix.lower() in SUFFIXES else name
+def partners(pictures: Pictures, others: Pictures, kind: str, partner: str) -> Pictures:
+    """The partner of each image among others, under the image's own name.
+
+    It has the same name, or, where no name is the same, that which the image's ends in: B of
+    A_2_B_vis. kind, partner: what they are, for messages. Raises InputError for images without a
+    partner, and with equal names for partners without an image.
+    """
+    if pictures.keys() & others.keys():
+        require_same_names(pictures, others, kind, partner)
+        return {name: others[name] for name in pictures}
+    known = {bare(name): name for name in others}
+    found = {name: target_of(name, known) for name in pictures}
+    lonely = [name for name, target in found.items() if target is None]
+    if lonely:
+        raise InputError(
+            f"{len(lonely)} of {len(pictures)} {kind} pictures have no {partner} picture of the "
+            f"same name, or of the name that theirs ends in: {_first(lonely)}"
+        )
+    return {name: others[known[target]] for name, target in found.items() if target}
 
 
 def stack(generated: Pictures, targets: Pictures) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Match images by name. Returns names, generated and target images (N, H, W, 3).
+    """Names, generated and target images (N, H, W, 3), of equal names, in the targets' order.
 
-    Raises InputError for images without a partner or of another size.
+    Raises InputError for images of another size.
     """
-    require_same_names(generated, targets, "generated", "target")
     size = next(iter(targets.values())).shape
     for name in targets:
         for kind, pictures in (("target", targets), ("generated", generated)):
@@ -119,20 +116,19 @@ def require_same_names(one: Pictures, other: Pictures, first: str, second: str) 
     for here, there, kind, partner in ((one, other, first, second), (other, one, second, first)):
         lonely = [name for name in here if name not in there]
         if lonely:
-            shown = ", ".join(lonely[:3]) + (", ..." if lonely[3:] else "")
             raise InputError(
                 f"{len(lonely)} of {len(here)} {kind} pictures have no {partner} picture of the "
-                f"same name: {shown}"
+                f"same name: {_first(lonely)}"
             )
 
 
-def read_masks(folder: Path, targets: Pictures) -> np.ndarray:
-    """Masks of the targets from images of equal names: bool (N, H, W), body above 127.
+def stack_masks(masks: Pictures, targets: Pictures, folder: Path) -> np.ndarray:
+    """Masks of the targets, (H, W) each, as bool (N, H, W), body above 127, named as `partners`.
 
+    folder: where they are from, for messages.
     Raises InputError for a mask without a target, of another size or without a body.
     """
-    masks = read_folder(folder, "L")
-    require_same_names(masks, targets, "mask", "target")
+    masks = partners(targets, masks, "target", "mask")
     for name, target in targets.items():
         if masks[name].shape != target.shape[:2]:
             raise InputError(
@@ -146,53 +142,46 @@ def read_masks(folder: Path, targets: Pictures) -> np.ndarray:
     return np.stack([masks[name] > 127 for name in targets])
 
 
-def draw_masks(keypoints: Path, targets: Pictures) -> np.ndarray:
-    """Pose masks M_b of the targets, (N, H, W), from a CSV of key points.
+def draw_masks(keypoints: Sequence[Path], targets: Pictures) -> np.ndarray:
+    """Pose masks M_b of the targets, (N, H, W), from CSV files of key points.
 
-    A target uses the row whose name occurs in its file name. If several occur, the one that ends
-    last is used, because other systems name their files SOURCE___TARGET; of those that end in one
-    place, the longest.
+    A target uses the row whose name its file name is or ends in, because other systems name their
+    files SOURCE___TARGET; of several such rows, that of the longest name.
 
     Raises InputError for a target without a row or joint, and for joints outside of it.
     """
-    rows = _rows(keypoints)
+    rows, files = _rows(keypoints)
+    where = ", ".join(map(str, keypoints))
     masks = []
     for name, target in targets.items():
-        joints = rows[_row_of(name, rows, keypoints)]
-        _check_joints(joints, name, target.shape[:2], keypoints)
-        masks.append(pose_mask(joints, *target.shape[:2]))
+        row = name if name in rows else target_of(name, rows)
+        if row is None:
+            raise InputError(
+                f"{where} has no row for {name}: add one, named as the picture is, with _ for /, "
+                "or the file of the other split to --keypoints"
+            )
+        _check_joints(rows[row], name, target.shape[:2], files[row])
+        masks.append(pose_mask(rows[row], *target.shape[:2]))
     return np.stack(masks)
 
 
-def _rows(keypoints: Path) -> dict[str, np.ndarray]:
-    """Key points (18, 2) by the name that a data set gives an image, without suffix.
-
-    Raises InputError for two rows of one name.
-    """
-    given: dict[str, str] = {}
+def _rows(keypoints: Sequence[Path]) -> tuple[dict[str, np.ndarray], dict[str, Path]]:
+    """Key points (18, 2), and their file, by the name that a data set gives an image, without
+    suffix. Raises InputError for two rows of one name."""
     rows: dict[str, np.ndarray] = {}
-    for name, joints in read_keypoints(keypoints).items():
-        row = Path(name.replace("/", "_")).stem  # anna/01.jpg is anna_01, as in vdg.data.folder
-        if row in rows:
-            raise InputError(
-                f"{keypoints}: {given[row]} and {name} have one name, {row}, without a suffix: "
-                "rename one"
-            )
-        given[row], rows[row] = name, joints
-    return rows
-
-
-def _row_of(name: str, rows: dict[str, np.ndarray], keypoints: Path) -> str:
-    """The row of a target, as in `draw_masks`. Raises InputError if there is none."""
-    if name in rows:
-        return name
-    found = [row for row in rows if row in name]
-    if not found:
-        raise InputError(
-            f"{keypoints} has no row for {name}: add one, named as the picture is, with _ for /"
-        )
-    # by its end, because a row's name may be the end of another's: anna_01 in hanna_01
-    return max(found, key=lambda row: (name.rfind(row) + len(row), len(row)))
+    files: dict[str, Path] = {}
+    given: dict[str, str] = {}
+    for file in keypoints:
+        for name, joints in read_keypoints(file).items():
+            row = Path(name.replace("/", "_")).stem  # anna/01.jpg is anna_01, as in vdg.data.folder
+            if row in rows:
+                where = f"{file}:" if file == files[row] else f"{files[row]} and {file}:"
+                raise InputError(
+                    f"{where} {given[row]} and {name} have one name, {row}, without a suffix: "
+                    "rename one"
+                )
+            rows[row], files[row], given[row] = joints, file, name
+    return rows, files
 
 
 def _check_joints(joints: np.ndarray, name: str, size: tuple[int, int], keypoints: Path) -> None:
@@ -204,3 +193,7 @@ def _check_joints(joints: np.ndarray, name: str, size: tuple[int, int], keypoint
 
 def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[0]} high, {shape[1]} wide"
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if names[3:] else "")
