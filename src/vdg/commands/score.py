@@ -120,7 +120,7 @@ def main():
         write_bytes(args.output / "scores.csv", text.encode("utf-8", "surrogateescape"))
         print(args.output / "scores.json")
     if args.append:
-        command = shlex.join(["python", "-m", "vdg", "score", *sys.argv[1:]])
+        command = shlex.join(["vdg", "score", *sys.argv[1:]])
         about = {"name": args.name, "pairs": len(names), "classifier": label, "command": command}
         leaderboard.append(args.append, about | hashes, metrics)
         print(args.append)
