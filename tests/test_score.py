@@ -36,7 +36,7 @@ class Done(NamedTuple):
 @pytest.fixture
 def score(monkeypatch, capsys):
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["score", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["vdg score", *map(str, arguments)])
         code, message = 0, ""
         try:
             cli.run(main)
