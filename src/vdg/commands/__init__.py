@@ -25,7 +25,8 @@ def main() -> None:
     elif name in COMMANDS:
         sys.argv = [f"vdg {name}", *rest]  # what argparse calls the program
         cli.quiet_until_run()
-        cli.run(lambda: importlib.import_module(f"vdg.commands.{name}").main())
+        command = importlib.import_module(f"vdg.commands.{name}")
+        cli.run(command.main)
     else:
         close = difflib.get_close_matches(name, COMMANDS, 1)
         hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(COMMANDS)}"
