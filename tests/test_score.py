@@ -153,7 +153,7 @@ def test_the_row_of_a_picture_is_that_of_its_target(tmp_path, row, others, pictu
             "a/b.jpg and a_b.png have one name, a_b, without a su",
         ),
         ({"c.jpg": BODY}, "joints.csv has no row for a_b__a: add one"),
-        ({"a.jpg": BODY + 12}, "a_b__a has joints outside its image of 32 x 16 pixels"),
+        ({"a.jpg": BODY + 40}, "a.jpg: 18 of 18 joints lie outside its image of 32 x 16 pixels"),
         ({"a.jpg": BODY * 0 - 1}, "joints.csv has no joint for a_b__a: leave its picture out"),
     ],
     ids=["one name", "no row", "outside", "no joint"],

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from vdg.data.decoding import open_file, opened, upright
-from vdg.data.fitting import require_inside
 from vdg.errors import InputError
 from vdg.evaluation.names import SUFFIXES, VIS, bare, places, target_of
-from vdg.keypoints.annotations import read_keypoints
+from vdg.keypoints.by_picture import ByPicture
 from vdg.pose import pose_mask
 
 Pictures = dict[str, np.ndarray]
@@ -143,14 +142,14 @@ def stack_masks(masks: Pictures, targets: Pictures, folder: Path) -> np.ndarray:
 
 
 def draw_masks(keypoints: Sequence[Path], targets: Pictures) -> np.ndarray:
-    """Pose masks M_b of the targets, (N, H, W), from CSV files of key points.
+    """Pose masks M_b of the targets, (N, H, W), from files of key points that name their pictures.
 
     A target uses the row whose name its file name is or ends in, because other systems name their
     files SOURCE___TARGET; of several such rows, that of the longest name.
 
-    Raises InputError for a target without a row or joint, and for joints outside of it.
+    Raises InputError for a target without a row or joint, and for many joints outside of it.
     """
-    rows, files = _rows(keypoints)
+    rows = _rows(keypoints)
     where = ", ".join(map(str, keypoints))
     masks = []
     for name, target in targets.items():
@@ -160,35 +159,34 @@ def draw_masks(keypoints: Sequence[Path], targets: Pictures) -> np.ndarray:
                 f"{where} has no row for {name}: add one, named as the picture is, with _ for /, "
                 "or the file of the other split to --keypoints"
             )
-        _check_joints(rows[row], name, target.shape[:2], files[row])
-        masks.append(pose_mask(rows[row], *target.shape[:2]))
+        given, picture = rows[row]
+        joints = given.pixels(picture, target.shape[:2])
+        if (joints < 0).all():  # an empty mask, with which mask-SSIM is always 1
+            raise InputError(f"{given.path} has no joint for {name}: leave its picture out")
+        masks.append(pose_mask(joints, *target.shape[:2]))
+    for given in {id(given): given for given, _ in rows.values()}.values():
+        given.say_beyond()
     return np.stack(masks)
 
 
-def _rows(keypoints: Sequence[Path]) -> tuple[dict[str, np.ndarray], dict[str, Path]]:
-    """Key points (18, 2), and their file, by the name that a data set gives an image, without
-    suffix. Raises InputError for two rows of one name."""
-    rows: dict[str, np.ndarray] = {}
-    files: dict[str, Path] = {}
-    given: dict[str, str] = {}
-    for file in keypoints:
-        for name, joints in read_keypoints(file).items():
+def _rows(keypoints: Sequence[Path]) -> dict[str, tuple[ByPicture, str]]:
+    """The file and the picture in it by the name that a data set gives an image, without suffix.
+
+    Raises InputError for two rows of one name.
+    """
+    rows: dict[str, tuple[ByPicture, str]] = {}
+    for given in map(ByPicture, keypoints):
+        for name in given:
             row = Path(name.replace("/", "_")).stem  # anna/01.jpg is anna_01, as in vdg.data.folder
             if row in rows:
-                where = f"{file}:" if file == files[row] else f"{files[row]} and {file}:"
+                other, first = rows[row]
+                same = other.path == given.path
+                where = f"{given.path}:" if same else f"{other.path} and {given.path}:"
                 raise InputError(
-                    f"{where} {given[row]} and {name} have one name, {row}, without a suffix: "
-                    "rename one"
+                    f"{where} {first} and {name} have one name, {row}, without a suffix: rename one"
                 )
-            rows[row], files[row], given[row] = joints, file, name
-    return rows, files
-
-
-def _check_joints(joints: np.ndarray, name: str, size: tuple[int, int], keypoints: Path) -> None:
-    """Raise InputError for joints outside of a target, and if all are missing."""
-    require_inside(joints, size, f"{keypoints}: {name}", "its image")
-    if (joints < 0).all():  # an empty mask, with which mask-SSIM is always 1
-        raise InputError(f"{keypoints} has no joint for {name}: leave its picture out")
+            rows[row] = given, name
+    return rows
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -30,10 +30,11 @@ def frames(texts: list[str]) -> list[str]:
 
     Of a folder, JSON files are its frames if there are any, else images.
 
-    Raises InputError for a folder without frames, and for fewer than two frames.
+    Raises InputError for a folder without frames, and for fewer than two frames; a single file of
+    key points may hold several.
     """
     found = expanded(texts)
-    if len(found) < 2:
+    if len(found) < 2 and Path(found[0]).suffix.lower() not in (".json", ".csv"):
         raise InputError(f"{' '.join(texts)}: a motion has two frames or more")
     return sorted(found, key=natural)
 
@@ -51,7 +52,7 @@ def _inside(folder: Path) -> list[Path]:
     for suffixes in ((".json",), SUFFIXES):
         if chosen := [path for path in files if path.suffix.lower() in suffixes]:
             return sorted(chosen, key=natural)
-    raise InputError(f"{folder} holds no frames: OpenPose's JSON files or images")
+    raise InputError(f"{folder} holds no frames: JSON files of key points or images")
 
 
 def smooth(poses: np.ndarray) -> np.ndarray:
@@ -99,5 +100,5 @@ def whole(poses: np.ndarray) -> np.ndarray:
 
 def pixels(poses: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Poses as int16 key points (T, 18, 2) inside a frame (H, W), -1 = missing."""
-    inside = np.clip(np.rint(poses), 0, np.array(size) - 1)
+    inside = np.clip(np.floor(poses + 0.5), 0, np.array(size) - 1)
     return np.where(np.isnan(poses), -1, inside).astype(np.int16)
