@@ -225,10 +225,6 @@ def main():
         print(args.output / "scores.json")
     if args.append:
         command = shlex.join(["vdg", "score", *sys.argv[1:]])
-<<<<<<< HEAD
         about = {"name": args.name, "pairs": len(table), "classifier": label, "command": command}
-=======
-        about = {"name": args.name, "pairs": len(names), "classifier": label, "command": command}
->>>>>>> tests
         leaderboard.append(args.append, about | hashes, metrics)
         print(args.append)
