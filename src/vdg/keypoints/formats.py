@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vdg.errors import InputError
-from vdg.keypoints.skeletons import CMU, NECK, ORDERS, SHOULDERS, joint_name, to_openpose
+from vdg.keypoints.skeletons import NECK, ORDERS, SHOULDERS, joint_name, to_openpose
 
 Size = tuple[int, int]
 PIXELS, UNIT, SIGNED, PERCENT = UNITS = ("pixels", "0..1", "-1..1", "percent")
@@ -263,10 +263,7 @@ def _bodies(value: dict, name: str | None) -> Picture:
     picture = Picture(name)
     for index, body in enumerate(_list(value["bodies"], "bodies")):
         where = f"bodies: {index}: joints"
-        points, scores = _triples(body.get("joints"), where)
-        if len(points) != len(CMU):
-            raise InputError(f"{where} has {len(points)} joints, not {len(CMU)}: write it again")
-        _add(picture, points, scores, where, CMU)
+        _add(picture, *_triples(body.get("joints"), where), where)
     return picture
 
 

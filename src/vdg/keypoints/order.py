@@ -42,9 +42,10 @@ def crowned(people: np.ndarray) -> np.ndarray:
     the head there from models of 26 and 136 joints."""
     middle, _ = _torso(people)
     neck, nose = people[:, NECK, 0], people[:, 0, 0]
-    if _most(1 - _neck_away(people[:, NECK_LAST])):
-        return np.zeros(len(people), bool)  # another mistake
-    return (_neck_away(people) == 1) & (neck < nose) & (nose < middle[:, 0])
+    above = (_neck_away(people) == 1) & (neck < nose) & (nose < middle[:, 0])
+    eyes = people[:, list(EYES), 0]  # in a file of another order they are not in the face
+    outside = (eyes < neck[:, None]) | (eyes > middle[:, :1])
+    return above & ~outside.any(1)
 
 
 def _most(flags: np.ndarray) -> bool:

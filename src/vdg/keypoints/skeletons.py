@@ -25,7 +25,6 @@ MEDIAPIPE = (
     *("nose", "", "left eye", "", "", "right eye", "", "left ear", "right ear", "", ""),
     *(*_both("shoulder", "elbow", "wrist"), *[""] * 6, *_both("hip", "knee", "ankle"), *[""] * 4),
 )
-CMU = ("neck", *JOINTS[2:])  # AlphaPose's --format cmu leaves the nose out
 
 ORDERS = {
     17: ("COCO", COCO),
