@@ -89,6 +89,9 @@ def test_six_panels_are_named_and_never_guessed(score, sides, tmp_path):
     done = score(*common)
     assert done.returncode == 1
     assert "6 panels of 16 x 32, whose order is not known: name them, as in --pan" in done.stderr
+    done = score(*common, "--panels", "3")
+    assert done.returncode == 1
+    assert "3 panels of 32 x 32, but images of such names have another aspect" in done.stderr
     done = score(*common, "--panels", ",".join(SIX))
     assert done.returncode == 0, done.stderr
     assert f"6 panels of 16 x 32: {', '.join(SIX)}" in done.stdout
@@ -139,7 +142,7 @@ def test_strips_that_cannot_be_cut():
     with pytest.raises(InputError, match="b is 32 x 32, the first strip 48 x 32: all must be of"):
         strips.split(pair, "strips")
     with pytest.raises(InputError, match="strips of 48 x 32 are not 5 panels of one width"):
-        strips.split({"a": pair["a"]}, "strips", strips.LAYOUTS[5])
+        strips.split({"a": pair["a"]}, "strips", 5)
 
 
 @pytest.mark.parametrize("text", ["6", "0", "source,target", "target,generated,generated", ""])

@@ -32,14 +32,15 @@ class Strips(NamedTuple):
 
     def __str__(self) -> str:
         height, width = self.size
-        return (
-            f"{len(self.targets)} strips of {len(self.panels)} panels of {width} x {height}: "
-            + ", ".join(self.panels)
+        count = len(self.targets)
+        what = (
+            f"{count} strip{'s' * (count > 1)} of {len(self.panels)} panels of {width} x {height}"
         )
+        return f"{what}: {', '.join(self.panels)}"
 
 
-def parse_panels(text: str) -> Sequence[str]:
-    """The panels, from their number or their names. Raises ValueError that says what is wrong."""
+def parse_panels(text: str) -> int | Sequence[str]:
+    """The panels' number or names. Raises ValueError that says what is wrong."""
     if text.isdecimal():
         if int(text) not in LAYOUTS:
             known = " and ".join(map(str, LAYOUTS))
@@ -47,7 +48,7 @@ def parse_panels(text: str) -> Sequence[str]:
                 f"the order of {text} panels is not known, only that of {known}: name them, as in "
                 f"{EXAMPLE}"
             )
-        return LAYOUTS[int(text)]
+        return int(text)
     panels = text.split(",")
     for name in ("target", "generated"):
         if panels.count(name) != 1:
@@ -58,13 +59,14 @@ def parse_panels(text: str) -> Sequence[str]:
 def split(
     strips: Pictures,
     where: Path,
-    panels: Sequence[str] | None = None,
+    panels: int | Sequence[str] | None = None,
     size: tuple[int, int] | None = None,
 ) -> Strips:
     """Cut strips into generated and target images.
 
-    panels: from `parse_panels`; None recognises 3 or 5 by the panels' size, or by the aspect that
-    the data sets of the field have, of which the file names tell Market-1501's and DeepFashion's.
+    panels: from `parse_panels`; a number is checked against the aspect that the names tell, a list
+    is not. None recognises 3 or 5 by the panels' size, or by the aspect that the data sets of the
+    field have, of which the file names tell Market-1501's and DeepFashion's.
     size: (height, width) of the targets, where it is known from other files.
 
     Raises InputError where nothing or several things fit, and where what is known contradicts.
@@ -77,14 +79,21 @@ def split(
                 f"{_size(height, width)}: all must be of one size"
             )
     if panels is None:
-        count = _count(list(strips), height, width, where, size)
-        if count not in LAYOUTS:
+        panels = _count(list(strips), height, width, where, size)
+        if panels not in LAYOUTS:
             raise InputError(
-                f"{where}: {count} panels of {_size(height, width // count)}, whose order is not "
+                f"{where}: {panels} panels of {_size(height, width // panels)}, whose order is not "
                 f"known: name them, as in {EXAMPLE}"
             )
+    count = panels if isinstance(panels, int) else len(panels)
+    _require_panels(count, height, width, where, size)
+    if isinstance(panels, int):
         panels = LAYOUTS[count]
-    _require_panels(len(panels), height, width, where, size)
+        if not size and not _has(_aspects(list(strips)), height, width // count):
+            raise InputError(
+                f"{where}: {count} panels of {_size(height, width // count)}, but images of such "
+                f"names have another aspect: if it is right, say --panels {','.join(panels)}"
+            )
     cut = {name: np.split(strip, len(panels), axis=1) for name, strip in strips.items()}
     generated, targets = (
         {name: pieces[panels.index(kind)] for name, pieces in cut.items()}
@@ -112,12 +121,11 @@ def _count(
     names: list[str], height: int, width: int, where: Path, size: tuple[int, int] | None
 ) -> int:
     """How many panels strips of a height and width have. Raises InputError where it is open."""
-    aspects = (size[1] / size[0],) if size else _aspects(names)
+    aspects = (size[1] / size[0],) if size else _aspects(names) or MARKET_1501 + DEEPFASHION
     counts = [
         count
         for count in range(2, width // 16 + 1)
-        if width % count == 0
-        and any(abs(width / count / height / aspect - 1) < TOLERANCE for aspect in aspects)
+        if width % count == 0 and _has(aspects, height, width // count)
     ]
     if len(counts) == 1:
         return counts[0]
@@ -129,13 +137,19 @@ def _count(
     )
 
 
+def _has(aspects: Sequence[float], height: int, width: int) -> bool:
+    """Whether an image has one of some aspects; any has one of none."""
+    near = (abs(width / height / aspect - 1) < TOLERANCE for aspect in aspects)
+    return not aspects or any(near)
+
+
 def _aspects(names: list[str]) -> Sequence[float]:
-    """The aspects that the names of the data sets leave possible."""
+    """The aspects that the names tell; empty where they tell no data set."""
     if all(len(MARKET.findall(name)) == 2 for name in names):
         return MARKET_1501
     if all(name.startswith(("fashion", "fasion")) for name in names):
         return DEEPFASHION
-    return MARKET_1501 + DEEPFASHION
+    return ()
 
 
 def _size(height: int, width: int) -> str:
