@@ -10,7 +10,7 @@ import numpy as np
 from vdg import layout
 from vdg.errors import InputError
 from vdg.evaluation import rows
-from vdg.files import json_bytes, read_arrays, read_json, write_all, write_arrays, write_bytes
+from vdg.files import json_bytes, read_arrays, read_json, write_all, write_arrays
 from vdg.inference import onnx_file
 from vdg.inference.transfer import PoseTransfer
 from vdg.settings import EvaluationConfig
@@ -30,21 +30,34 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", type=Path, metavar="FILE", help="with onnx: any model file")
     parser.add_argument("--format", choices=["safetensors", "onnx"], default="safetensors")
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="with onnx: round all weights to float16, which moves images by at most 1e-3",
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE")
     args = parser.parse_args()
     if args.model and args.format != "onnx":
         parser.error("--model goes with --format onnx")
+    if args.half and args.format != "onnx":
+        parser.error("--half goes with --format onnx; safetensors are halved in any case")
     if not (args.model or (args.dataset and args.variant)):
         parser.error("give --dataset and --variant, or --model with --format onnx")
     if args.output.suffix != f".{args.format}":
-        beside = "; its scores go to FILE.json" if args.format == "safetensors" else ""
-        parser.error(f"--output is a FILE.{args.format}{beside}")
+        beside = {
+            "safetensors": "its scores go to FILE.json",
+            "onnx": "FILE.onnx.json describes it",
+        }
+        parser.error(f"--output is a FILE.{args.format}; {beside[args.format]}")
 
     row = None if args.model else layout.Row.of(args)
     run = args.model or row.model
     if args.format == "onnx":
-        data = onnx_file.convert(PoseTransfer.load(run, "cpu"))
-        write_bytes(args.output, data)
+        model = PoseTransfer.load(run, "cpu")
+        data = onnx_file.convert(model, args.half)
+        # FILE.json would be the scores of FILE.safetensors
+        about = args.output.with_name(f"{args.output.name}.json")
+        write_all({args.output: data, about: json_bytes(model.meta)})
         print(f"{args.output}: {len(data) / 1e6:.1f} MB")
         return
     if run.exists() and args.output.exists() and args.output.samefile(run):

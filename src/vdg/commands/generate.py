@@ -17,6 +17,7 @@ from vdg.inference.transfer import PRETRAINED, PoseTransfer, split_azimuth
 from vdg.keypoints.annotations import keypoints_csv
 
 ROWS = 8  # of the strip of a motion
+MOST_VIEWS = 360  # of a turntable, one per degree
 
 
 def main():
@@ -56,6 +57,8 @@ def main():
     args = parser.parse_args()
     if args.turntable is not None and (len(args.pose) > 1 or args.turntable < 2):
         parser.error("--turntable takes one named pose, and two views or more")
+    if (args.turntable or 0) > MOST_VIEWS:
+        parser.error(f"--turntable takes at most {MOST_VIEWS} views, one per degree")
     if (args.person or 0) < 0:
         parser.error("--person counts from 0")
     if args.output.suffix.lower() != ".png":

@@ -10,11 +10,13 @@ from typing import Annotated
 
 import gradio as gr
 import numpy as np
+from fastapi.responses import JSONResponse
 from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
 from vdg import estimators
-from vdg.data.fitting import Frame, letter_box, open_picture
+from vdg.data.decoding import open_file, opened
+from vdg.data.fitting import Frame, as_rgb, letter_box
 from vdg.data.synthetic.render import NAMED_POSES, render
 from vdg.drawing import COLOURS, enlarge
 from vdg.errors import InputError
@@ -195,7 +197,7 @@ class Studio:
 
     def person(self, index: int, model: str):
         """A bundled person. Returns (image, value of the source's editor)."""
-        if index not in range(len(self.people)):
+        if type(index) is not int or index not in range(len(self.people)):
             raise InputError(f"there is no person {index!r}: reload the page")
         image, keypoints = self.people[index]
         size = self.model(model).size
@@ -209,7 +211,9 @@ class Studio:
         skeleton.
         """
         _require_picture(path)
-        image = open_picture(Path(path))
+        file = Path(path)
+        with open_file(file) as opened_file, opened(opened_file, file.name) as picture:
+            image = as_rgb(picture, file.name)  # messages name the file without its folder
         image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
         size = self.model(model).size
         joints = self._estimated(image, model) if estimators.available() else None
@@ -306,6 +310,11 @@ def _told(function):
     return wrapped
 
 
+def unknown_event(_request, _error: KeyError) -> JSONResponse:
+    """The answer to an event that names no handler of the page."""
+    return JSONResponse({"detail": "there is no such handler: reload the page"}, 400)
+
+
 def build(studio: Studio) -> gr.Blocks:
     """Build the page."""
     names = list(studio.choices)
@@ -360,8 +369,10 @@ def build(studio: Studio) -> gr.Blocks:
             "show_progress": "hidden",
         }
 
-        def choose(chosen: gr.SelectData, model: str):
-            return studio.person(chosen.index, model)
+        # not gr.SelectData, which Gradio cannot make of a malformed event
+        def choose(chosen: gr.EventData, model: str):
+            event = chosen._data if isinstance(chosen._data, dict) else {}
+            return studio.person(event.get("index"), model)
 
         posing = newest | {
             "fn": _told(studio.pose),

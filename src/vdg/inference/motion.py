@@ -15,6 +15,7 @@ from vdg.errors import InputError
 from vdg.pose import TORSO
 
 WINDOW, ORDER = 7, 2  # frames and degree of the Savitzky-Golay filter; 7 are 0.3 s of a video
+MOST_FRAMES = 2000  # 80 s of a video; all are in memory at once, and in one GIF
 LONGEST_GAP = 3  # frames that are interpolated; over a longer gap a limb may do anything
 FITTED = 0.9  # of the frame's height or width that a fitted motion fills, as in detectors' crops
 
@@ -30,12 +31,17 @@ def frames(texts: list[str]) -> list[str]:
 
     Of a folder, JSON files are its frames if there are any, else images.
 
-    Raises InputError for a folder without frames, and for fewer than two frames; a single file of
-    key points may hold several.
+    Raises InputError for a folder without frames, and for fewer than two or more than MOST_FRAMES;
+    a single file of key points may hold several.
     """
     found = expanded(texts)
     if len(found) < 2 and Path(found[0]).suffix.lower() not in (".json", ".csv"):
         raise InputError(f"{' '.join(texts)}: a motion has two frames or more")
+    if len(found) > MOST_FRAMES:
+        raise InputError(
+            f"{texts[0]}: a motion of {len(found)} frames, at most {MOST_FRAMES} are possible: split "
+            "it, or take every second frame"
+        )
     return sorted(found, key=natural)
 
 
