@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vdg.data.clutter import composed, is_clutter
 from vdg.data.decoding import open_file, opened, upright
 from vdg.data.fitting import require_inside
 from vdg.errors import InputError
@@ -26,14 +27,18 @@ def read_folder(folder: Path, mode: str = "RGB") -> Pictures:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder of pictures")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and not is_clutter(path.name)
+    )
     if not files:
         raise InputError(f"{folder} holds no JPEG or PNG files")
     pictures: Pictures = {}
     for file in files:
-        if file.stem in pictures:
-            raise InputError(f"{folder} holds two pictures named {file.stem}: remove one")
-        pictures[file.stem] = _read(file, mode)
+        if (name := composed(file.stem)) in pictures:
+            raise InputError(f"{folder} holds two pictures named {name}: remove one")
+        pictures[name] = _read(file, mode)
     return pictures
 
 
@@ -81,7 +86,7 @@ def in_order(pictures: Pictures, pairs: Iterable[tuple[str, str]]) -> Pictures:
     """
     places = {}
     for i, pair in enumerate(pairs):
-        places |= {pair_name(*pair): i, strip_name(*pair): i}
+        places |= {composed(name(*pair)): i for name in (pair_name, strip_name)}
     for name in pictures:
         if name not in places:
             raise InputError(
@@ -172,7 +177,8 @@ def _rows(keypoints: Path) -> dict[str, np.ndarray]:
     given: dict[str, str] = {}
     rows: dict[str, np.ndarray] = {}
     for name, joints in read_keypoints(keypoints).items():
-        row = Path(name.replace("/", "_")).stem  # anna/01.jpg is anna_01, as in vdg.data.folder
+        # anna/01.jpg is anna_01, as in vdg.data.folder
+        row = Path(composed(name).replace("/", "_")).stem
         if row in rows:
             raise InputError(
                 f"{keypoints}: {given[row]} and {name} have one name, {row}, without a suffix: "
