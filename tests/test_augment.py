@@ -1,5 +1,6 @@
 """More images of people in a folder, for re-identification."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from test_generate import SIZE, model  # noqa: F401
 from vdg import cli, estimators
 from vdg.commands import augment
 from vdg.data import folder
-from vdg.data.market1501 import NAME
+from vdg.data.names import parse
 from vdg.data.synthetic.render import render
+from vdg.errors import InputError
 from vdg.keypoints.annotations import read_keypoints, write_keypoints
 from vdg.pose import has_torso
 
@@ -55,7 +57,7 @@ def names():
 def test_images_of_each_identity_with_market_names(people, run, capsys):
     assert run("--keypoints", "people.csv", "--per-identity", 4) == 0
     assert len(names()) == 12
-    assert all(NAME.fullmatch(name) for name in names())
+    assert {parse(name).form.title for name in names()} == {"Market-1501"}
     assert [name[:4] for name in names()] == 4 * ["0001"] + 4 * ["0002"] + 4 * ["0003"]
     assert "0002: ben" in capsys.readouterr().out
     # what comes out is a folder that the reader reads, with its key points
@@ -107,7 +109,7 @@ def test_numbers_and_cameras_of_market_names_stay(people, run):
     write_keypoints("flat.csv", flat, flat.values())
     given = ("--sources", "flat", "--keypoints", "flat.csv", "--per-identity", 1)
     assert run(*given, "--pose", "walk", "stand@90") == 0
-    assert names() == [f"{who}_c6s0_000000_00.png" for who in ("0002", "0007", "1501")]
+    assert names() == [f"{who}_c6s0_000000_00.jpg" for who in ("0002", "0007", "1501")]
 
 
 def test_key_points_are_estimated(people, run, monkeypatch, capsys):
@@ -132,13 +134,120 @@ def test_key_points_are_estimated(people, run, monkeypatch, capsys):
         (("--keypoints", "people.csv", "--pose", "jump"), "unknown pose 'jump'"),
         (("--keypoints", "large.csv"), "large.csv: anna/0.png has joints outside its image of 64"),
         (("--keypoints", "people.csv", "--output", "people"), "people exists: remove it, or"),
+        (
+            ("--keypoints", "people.csv", "--output", "people/more"),
+            "people/more lies in people, wh",
+        ),
+        (
+            ("--keypoints", "people.csv", "--output", "link/anna/more"),
+            "link/anna/more lies in peop",
+        ),
         (("--per-identity", 0), "--per-identity is 1 or more"),
     ],
 )
 def test_faults(people, run, capsys, arguments, words):
+    Path("link").symlink_to("people")
     large = [np.where(joints >= 0, 4 * joints, -1) for joints in people.values()]
     write_keypoints("large.csv", people, large)
     said = run(*arguments)
     assert words in (capsys.readouterr().err if said == 2 else said)
     assert not Path("more").exists()
     assert not Path("more.csv").exists()
+    assert sorted(path.name for path in Path("people").iterdir()) == ["anna", "ben", "eva"]
+
+
+def test_several_people_in_sources_are_refused(people, run, monkeypatch):
+    joints = people["anna/0.png"]
+    calls = iter(range(99))
+
+    def estimate(picture, device):
+        return np.stack([joints] * (2 if next(calls) in (1, 5) else 1))
+
+    monkeypatch.setattr(estimators, "people", estimate)
+    said = run()
+    assert "several people were found in 2 of 9 images (anna/1.png, ben/2.png): cut each to" in said
+    assert not Path("more").exists()
+
+
+def renamed(people, change):
+    """The people in a folder `other` and its table, under other names."""
+    rows = {}
+    for name, joints in people.items():
+        new = Path("other", change(*name.split("/")))
+        new.parent.mkdir(parents=True, exist_ok=True)
+        Path("people", name).rename(new)
+        rows[new.relative_to("other").as_posix()] = joints
+    write_keypoints("other.csv", rows, rows.values())
+    return "--sources", "other", "--keypoints", "other.csv", "--per-identity", 1
+
+
+def test_junk_neither_renumbers_people_nor_becomes_one(people, run, capsys):
+    numbers = {"anna": "0003", "ben": "0005", "eva": "-1"}
+    assert run(*renamed(people, lambda who, file: f"{numbers[who]}/{file}")) == 0
+    assert names() == ["0003_c1s0_000000_00.jpg", "0005_c1s0_000000_00.jpg"]
+    assert "left out, as they show no person: -1 (3)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("identities", "numbers"),
+    [
+        (["anna", "ben"], ["0001", "0002"]),
+        (["0003", "0005"], ["0003", "0005"]),
+        (["7", "12"], ["0012", "0007"]),  # sorted as names
+        (["anna", "0001", "3"], ["0001", "0003", "0002"]),
+        (["0000", "0001"], ["0002", "0001"]),  # 0000 is a distractor to those who read it
+        (["7141"], ["7141"]),
+        (["٣", "1_001"], ["0001", "0002"]),  # a digit, but not of a number that loaders read
+    ],
+)
+def test_numbers(identities, numbers):
+    assert list(augment.numbered(identities).values()) == numbers
+
+
+def test_one_number_for_two_people():
+    with pytest.raises(
+        InputError, match="0007 and 7 are two people of the sources, but one number"
+    ):
+        augment.numbered(["7", "0007"])
+
+
+def market1501_loader(folder):
+    """The labels that torchreid 0.2.5's and fast-reid 1.4.0's class Market1501 reads, by file."""
+    labels = {}
+    for path in sorted(folder.glob("*.jpg")):
+        identity, camera = map(int, re.search(r"([-\d]+)_c(\d)", path.name).groups())
+        assert 0 <= identity <= 1501
+        assert 1 <= camera <= 6
+        labels[path.name] = identity, camera
+    return labels
+
+
+def test_loaders_of_market1501_read_the_labels(people, run, capsys):
+    """bench/reid_loaders.py counts with the loaders themselves."""
+    numbers = {"anna": "0002", "ben": "0751", "eva": "1501"}
+    given = renamed(people, lambda who, file: f"{numbers[who]}_c{len(who)}s2_00015{file[0]}_00.png")
+    assert run(*given) == 0
+    labels = market1501_loader(Path("more"))
+    assert list(labels.values()) == [(2, 4), (751, 3), (1501, 3)]
+    assert list(labels) == names()
+    assert "warning" not in capsys.readouterr().err
+    for name in names():
+        with Image.open(Path("more", name)) as image:
+            assert image.format == "JPEG"
+            assert image.info["comment"] == b"generated by vdg"
+            assert all(table == [1, 1] for table in ([c[1], c[2]] for c in image.layer))
+
+
+def test_numbers_beyond_market1501_are_kept_and_said(people, run, capsys):
+    numbers = {"anna": "0002", "ben": "7141", "eva": "9999"}
+    assert run(*renamed(people, lambda who, file: f"{numbers[who]}_c8_f00{file[0]}6182.png")) == 0
+    assert names() == [f"{who}_c8s0_000000_00.jpg" for who in ("0002", "7141", "9999")]
+    said = capsys.readouterr().err
+    assert "warning: identities 7141, 9999 and cameras 8 are kept, but torchreid's and" in said
+    with pytest.raises(AssertionError):
+        market1501_loader(Path("more"))
+
+
+def test_png_on_demand(people, run):
+    assert run("--keypoints", "people.csv", "--per-identity", 1, "--format", "png") == 0
+    assert {Path(name).suffix for name in names()} == {".png"}

@@ -79,6 +79,17 @@ def replacing_folder(folder):
         _remove(new)
 
 
+def require_outside(output: Path, folder: Path, option: str) -> None:
+    """Raise InputError if `output` is to lie in `folder`, which is read: its next reader would take
+    what is written for data. option: that gives the folder, for the message."""
+    if folder.is_dir():
+        for above in (path for path in output.absolute().parents if path.exists()):
+            if above.samefile(folder):
+                raise InputError(
+                    f"{output} lies in {folder}, which {option} reads: choose an --output elsewhere"
+                )
+
+
 def _make_parent(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -125,17 +125,19 @@ def _check_folders(members: list[str], archive: Archive) -> None:
     """Raise InputError if folders are no people but parts of a data set, or its cameras."""
     root, fitting = archive.root, reader_of(members)
     if found := splits(members):
-        inside = next(m for m in members if found[0] in m.split("/")[:-1])
-        one = inside[: inside.index(f"{found[0]}/") + len(found[0])]
+        first = next((name for name in found if "train" in name.lower()), found[0])
+        inside = next(member for member in members if first in member.split("/")[:-1])
+        parts = inside.split("/")
+        one = "/".join([str(root), *parts[: parts.index(first) + 1]])
         raise InputError(
-            f"{root}: {', '.join(found)} hold the splits of a data set and are no people: give the "
-            f"folders of all people side by side, or one split, such as {root}/{one}"
+            f"{root}: the splits of a data set are no people ({', '.join(found)}): give the "
+            f"folders of all people side by side, or one split, such as {one}"
             + (f"; {fitting}" if fitting else "")
         )
     if found := cameras(members):
         raise InputError(
-            f"{root}: {', '.join(found)} are named as cameras and no people: give each person a "
-            "folder, or put all images into one folder, with names that begin with the person"
+            f"{root}: folders named as cameras are no people ({', '.join(found)}): give each "
+            "person a folder, or put all images into one, with names that begin with the person"
         )
     if any(member.count("/") > 1 for member in members) and "DeepFashion" in fitting:
         raise InputError(f"{root}: {fitting}")

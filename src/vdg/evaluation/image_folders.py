@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vdg.data.clutter import composed, is_clutter
 from vdg.data.decoding import open_file, opened, upright
 from vdg.errors import InputError
 from vdg.evaluation.names import SUFFIXES, VIS, bare, places, target_of
@@ -24,14 +25,18 @@ def read_folder(folder: Path, mode: str = "RGB") -> Pictures:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder of pictures")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and not is_clutter(path.name)
+    )
     if not files:
         raise InputError(f"{folder} holds no JPEG or PNG files")
     pictures: Pictures = {}
     for file in files:
-        if file.stem in pictures:
-            raise InputError(f"{folder} holds two pictures named {file.stem}: remove one")
-        pictures[file.stem] = _read(file, mode)
+        if (name := composed(file.stem)) in pictures:
+            raise InputError(f"{folder} holds two pictures named {name}: remove one")
+        pictures[name] = _read(file, mode)
     return pictures
 
 
@@ -59,7 +64,7 @@ def in_order(pictures: Pictures, pairs: Iterable[tuple[str, str]]) -> Pictures:
 
     Raises InputError for a name without a pair, or that is of two pairs.
     """
-    known = places(pairs)
+    known = places((composed(source), composed(target)) for source, target in pairs)
     for name in pictures:
         if name not in known:
             raise InputError(
@@ -177,7 +182,8 @@ def _rows(keypoints: Sequence[Path]) -> dict[str, tuple[ByPicture, str]]:
     rows: dict[str, tuple[ByPicture, str]] = {}
     for given in map(ByPicture, keypoints):
         for name in given:
-            row = Path(name.replace("/", "_")).stem  # anna/01.jpg is anna_01, as in vdg.data.folder
+            # anna/01.jpg is anna_01, as in vdg.data.folder
+            row = composed(Path(name.replace("/", "_")).stem)
             if row in rows:
                 other, first = rows[row]
                 same = other.path == given.path
