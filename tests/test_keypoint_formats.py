@@ -9,12 +9,14 @@ from PIL import Image
 
 from vdg.data.fitting import Frame
 from vdg.errors import InputError
+from vdg.evaluation.image_folders import draw_masks
 from vdg.inference.pose_finder import PoseFinder
 from vdg.keypoints import reading
 from vdg.keypoints.annotations import KEYPOINTS_HEADER, read_keypoints
+from vdg.keypoints.by_picture import ByPicture
 from vdg.keypoints.reading import Options
 from vdg.keypoints.skeletons import COCO, joint_name
-from vdg.pose import JOINTS
+from vdg.pose import JOINTS, pose_mask
 
 SIZE = HEIGHT, WIDTH = 768, 384
 # x, y of OpenPose's 18 joints in a picture of 384 x 768; the neck is between the shoulders
@@ -339,8 +341,7 @@ REFUSED = {
     "only a ghost": (keys(GHOST.ravel().tolist()), "pose.json: no person was found in it"),
     "two people in one annotation": (
         coco(np.concatenate([COCO_POINTS, COCO_POINTS])),
-        "pose.json: annotations: 1 has 34 joints where its category names 17: Label Studio merges "
-        "all people of a picture here; export its JSON instead",
+        "pose.json: annotations: 1 has 34 joints and its category 17 names: write the file again",
     ),
     "two people without groups": (
         labelme() | {"shapes": 2 * labelme()["shapes"]},
@@ -369,6 +370,12 @@ def test_what_is_refused(photo, name):
     with pytest.raises(InputError) as told:
         source(photo, content)
     assert str(told.value).removeprefix(f"{photo.parent}/") == line
+
+
+def test_label_studios_coco_export_merges_people(photo, capsys):
+    found = source(photo, coco() | {"info": {"contributor": "Label Studio"}})
+    assert np.abs(found - np.floor(RIGHT)).max() <= 1
+    assert "merges the people of a picture into one" in capsys.readouterr().err
 
 
 def test_a_file_of_several_pictures(photo):
@@ -452,3 +459,26 @@ def test_what_a_file_was_taken_for(tmp_path):
 )  # fmt: skip
 def test_names_of_joints(label, joint):
     assert joint_name(label) == joint
+
+
+def test_scores_and_folders_read_them_by_picture(tmp_path):
+    """A folder of OpenPose's files, and a file of several pictures, for targets of their names."""
+    folder = tmp_path / "poses"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}_keypoints.json").write_text(json.dumps(keys(triples(PERSON))))
+    listed = [ALPHAPOSE | {"image_id": f"{name}.jpg"} for name in ("a", "b")]
+    (tmp_path / "all.json").write_text(json.dumps(listed))
+    white = np.full((*SIZE, 3), 255, np.uint8)
+    expected = pose_mask(np.floor(RIGHT), *SIZE)
+    for path in (folder, tmp_path / "all.json"):
+        masks = draw_masks([path], {"x___a": white, "b": white})
+        assert (masks == expected).mean() > 0.999
+    given = ByPicture(folder)
+    given.rename(["a.png", "b.png"], str)
+    np.testing.assert_array_equal(given.pixels("b.png", SIZE), np.floor(RIGHT))
+    with pytest.raises(InputError, match=r"names without an image: a\.png"):
+        given.rename(["c.png"], str)
+    (folder / "b_keypoints.json").write_text(json.dumps(TWO))
+    with pytest.raises(InputError, match="b shows 2 people: leave the picture out"):
+        draw_masks([folder], {"b": white})

@@ -353,11 +353,6 @@ def _coco(value: Any) -> list[Picture]:
                              "does not list: write the file again")  # fmt: skip
         points, scores = _triples(entry["keypoints"], f"{where}: keypoints")
         order = names.get(entry.get("category_id"))
-        if order is not None and len(points) > len(order) and len(points) % len(order) == 0:
-            raise InputError(
-                f"{where} has {len(points)} joints where its category names {len(order)}: Label "
-                "Studio merges all people of a picture here; export its JSON instead"
-            )
         if order is not None and len(order) != len(points):
             raise InputError(f"{where} has {len(points)} joints and its category {len(order)} "
                              "names: write the file again")  # fmt: skip
@@ -365,6 +360,17 @@ def _coco(value: Any) -> list[Picture]:
             order = None  # numbers, or words of another kind
         _add(pictures[entry["image_id"]], points, scores, where, order)
     return list(pictures.values())
+
+
+def caution(value: Any) -> str | None:
+    """What a file's writer loses of people, if that is known."""
+    about = value.get("info") if isinstance(value, dict) else None
+    if isinstance(about, dict) and about.get("contributor") == "Label Studio":
+        return (
+            "Label Studio's COCO export merges the people of a picture into one: export its JSON "
+            "where a picture shows several"
+        )
+    return None
 
 
 def _is_results(value: Any) -> bool:

@@ -116,8 +116,11 @@ def found_joints(people: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def is_keypoints(path: Path) -> bool:
-    """Whether a file is one of key points, by its first characters: no picture begins like it."""
-    if not path.is_file():
+    """Whether a file is one of key points, by its first characters: no picture begins like it.
+
+    A damaged or missing one is known by its suffix.
+    """
+    if path.suffix.lower() in (".json", ".csv") or not path.is_file():
         return path.suffix.lower() in (".json", ".csv")
     with open_file(path) as file:
         begin = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -259,7 +262,9 @@ def _read_json(path: Path, options: Options) -> KeypointFile:
             shot.numbers.append(number)
         shot.people = np.array(people).reshape(-1, 18, 2)
         file.shots.append(shot)
+    lost = formats.caution(value)
     for count, text in (
+        (lost, lost),
         (zeros, zeros_text(zeros)),
         (weak, f"{weak} joints below a score of {least:g} are missing (--confidence)"),
         (ghosts, f"{ghosts} detections of fewer than {SOME} joints are left out"),
