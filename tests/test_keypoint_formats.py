@@ -145,6 +145,8 @@ FILES = {
         np.arange(18)[:, None] == 1, [[190.0, 90.0]], PERSON))),
     "mmpose": [mmpose_person()],
     "mmpose, video": [{"frame_id": 0, "instances": [mmpose_person()]}],
+    "mmpose, its demos": {"meta_info": {}, "instance_info": [mmpose_person()]},
+    "mmpose in Python": {"visualization": [], "predictions": [[mmpose_person()]]},
     "ultralytics": ultralytics(),
     "ultralytics, normalized": ultralytics(SCALE),
     "openpifpaf": [PIFPAF],
@@ -356,6 +358,11 @@ REFUSED = {
         "pose.json is an object with joints, which no known tool writes: see the formats in "
         "docs/keypoints.md, or name it with --format",
     ),
+    "boxes of a detector": (
+        [{"name": "person", "class": 0, "confidence": 0.9, "box": {}}],
+        "pose.json is a list with name, class, confidence, box, which no known tool writes: see "
+        "the formats in docs/keypoints.md, or name it with --format",
+    ),
     "an order unknown": (
         keys([1.0] * 48),
         "pose.json: people: 0: pose_keypoints_2d has 16 joints, and orders are known of 17, 18, "
@@ -390,6 +397,23 @@ def test_a_file_of_several_pictures(photo):
         InputError, match=r"is of 2 pictures: name one, .*:NAME, of other.png, photo"
     ):
         finder.target(str(path))
+
+
+def test_a_format_that_it_is_not(photo):
+    with pytest.raises(
+        InputError, match=r"is not as mmpose writes it: leave --format out, or give"
+    ):
+        source(photo, keys(triples(PERSON)), format="mmpose")
+
+
+def test_frames_without_names_are_chosen_by_their_place(photo):
+    frames = [on_canvas(HEIGHT, WIDTH, 1), None, on_canvas(1024, 512, 512 / WIDTH)]
+    with pytest.raises(InputError, match=r"is of 3 pictures: name one, .*:NAME, of 0, 1, 2"):
+        source(photo, frames)
+    found = PoseFinder(SIZE, "cpu", photo, Options(size=SIZE)).target(
+        f"{photo.with_name('pose.json')}:2"
+    )
+    assert np.abs(found - np.floor(RIGHT)).max() <= 1
 
 
 def test_another_person(photo):

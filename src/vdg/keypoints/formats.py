@@ -240,7 +240,8 @@ def _by_picture(entries: list[dict], name_of: Callable[[dict], str | None]) -> l
             raise InputError(f"{where} has no keypoints: write the file again")
         name = name_of(entry)
         picture = pictures.setdefault(name, Picture(name))
-        _add(picture, *_triples(entry["keypoints"], f"{where}: keypoints"), where)
+        if entry["keypoints"]:  # or it is a box alone
+            _add(picture, *_triples(entry["keypoints"], f"{where}: keypoints"), where)
     return list(pictures.values())
 
 
@@ -270,15 +271,24 @@ def _bodies(value: dict, name: str | None) -> Picture:
 # mmpose, ultralytics, openpifpaf
 
 
+MMPOSE_KEYS = ("instance_info", "predictions")  # of its demos, and of its inferencer in Python
+
+
 def _is_mmpose(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(key in value for key in MMPOSE_KEYS)
     if _objects(value, "instances"):
         return True
     return _objects(value, "keypoints", "keypoint_scores")
 
 
 def _mmpose(value: Any) -> list[Picture]:
+    if isinstance(value, dict):
+        value = next((value[key] for key in MMPOSE_KEYS if key in value), value)
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+        value = value[0]  # a batch of one picture
     entries = _list(value, "the file")
-    if "instances" not in entries[0]:
+    if not entries or "instances" not in entries[0]:
         entries = [{"instances": entries}]  # a picture; a video has one such object a frame
     pictures = []
     for number, entry in enumerate(entries):
@@ -551,7 +561,11 @@ def _is_pifpaf(value: Any) -> bool:
     return _objects(value, "keypoints") and isinstance(value[0]["keypoints"], list)
 
 
-NOBODY = Format("nobody", "an empty list", 0.0, lambda v: v == [], lambda v: [Picture()])
+def _is_nobody(value: Any) -> bool:
+    return isinstance(value, list) and all(entry is None for entry in value)
+
+
+NOBODY = Format("nobody", "an empty list", 0.0, _is_nobody, lambda v: [Picture() for _ in v or [0]])
 CSV = Format("csv", "the field's CSV", 0.0, lambda value: False, lambda value: [])
 FORMATS = (
     NOBODY,
