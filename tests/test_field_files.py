@@ -9,7 +9,7 @@ from PIL import Image
 from vdg.errors import InputError
 from vdg.evaluation import names, strips
 from vdg.evaluation.image_folders import in_order, partners
-from vdg.keypoints.annotations import write_keypoints
+from vdg.keypoints.annotations import read_pairs, write_keypoints
 
 COUNT = 24
 A = [f"{i:04d}_c1s1_{i:06d}_00" for i in range(COUNT)]
@@ -278,3 +278,10 @@ def test_other_names_have_no_cameras():
         "one sequence",
         "one sequence",
     ]
+
+
+def test_the_share_of_pairs_of_one_sequence(market):
+    """As docs/data.md says, of the published list."""
+    pairs = read_pairs(market / "market-pairs-test.csv")
+    found = names.cameras(f"{source} {target}" for source, target in pairs)
+    assert [found.count(group) for group in names.CAMERAS] == [2514, 221, 9265]
