@@ -229,7 +229,7 @@ def test_exchanged_channels_draw_a_line(score, tmp_path):
         made = save(tmp_path / kind, dict(zip(A, images, strict=True)))
         done = score("--generated", made, "--target", real, "--classifier", "none")
         assert done.returncode == 0
-        assert ("with red and blue exchanged" in done.warnings) == (kind == "bgr")
+        assert ("reddish where their targets are bluish" in done.warnings) == (kind == "bgr")
 
 
 def test_few_pictures_draw_a_line(score, folders):
