@@ -6,6 +6,7 @@ import pytest
 from folders_of import save, skimage_ssim
 from PIL import Image
 
+from vdg import code
 from vdg.errors import InputError
 from vdg.evaluation import names, strips
 from vdg.evaluation.image_folders import in_order, partners
@@ -285,3 +286,9 @@ def test_the_share_of_pairs_of_one_sequence(market):
     pairs = read_pairs(market / "market-pairs-test.csv")
     found = names.cameras(f"{source} {target}" for source, target in pairs)
     assert [found.count(group) for group in names.CAMERAS] == [2514, 221, 9265]
+
+
+def test_an_edit_of_the_folder_reader_scores_nothing_again():
+    reached = code.hashes("stages.evaluate")
+    assert "src/vdg/evaluation/names.py" in reached
+    assert not {p for p in reached if "image_folders" in p or "strips" in p or "commands/" in p}
