@@ -38,8 +38,8 @@ def frames(texts: list[str]) -> list[str]:
         raise InputError(f"{' '.join(texts)}: a motion has two frames or more")
     if len(found) > MOST_FRAMES:
         raise InputError(
-            f"{texts[0]}: a motion of {len(found)} frames, at most {MOST_FRAMES} are possible: split "
-            "it, or take every second frame"
+            f"{texts[0]}: a motion of {len(found)} frames, at most {MOST_FRAMES} are possible: "
+            "split it, or take every second frame"
         )
     return sorted(found, key=natural)
 
