@@ -70,7 +70,7 @@ def install(folder: Path) -> None:
         subprocess.run([pip, "install", "--quiet", *PACKAGES], check=True)
     if not (folder / "node_modules").is_dir():
         # its install script downloads libraries for GPUs
-        command = ["npm", "install", "--silent", "--ignore-scripts", "--prefix", folder]
+        command = ["npm", "install", "--silent", "--ignore-scripts", "--prefix", str(folder)]
         subprocess.run([*command, *NODE_PACKAGES], check=True)
 
 
@@ -88,9 +88,10 @@ def export(folder: Path) -> float:
     torch.set_num_threads(1)
     with torch.inference_mode():
         spent, result = timed(lambda: model.generator(*given))
-    for name, values in zip((*INPUTS, "result"), (*given, result), strict=True):
-        np.save(folder / f"{name}.npy", values.contiguous().numpy())
-        values.contiguous().numpy().tofile(folder / f"{name}.bin")
+    arrays = [tensor.contiguous().numpy() for tensor in [*given, result]]
+    for name, values in zip((*INPUTS, "result"), arrays, strict=True):
+        np.save(folder / f"{name}.npy", values)
+        values.tofile(folder / f"{name}.bin")
     (folder / "shapes.json").write_text(
         json.dumps({name: v.shape for name, v in zip(INPUTS, given, strict=True)})
     )
