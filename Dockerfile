@@ -13,7 +13,10 @@ RUN apt-get update \
 # outside the checkout, so that one that is mounted over it finds the packages, too
 ENV VENV=/opt/venv PATH=/opt/venv/bin:$PATH
 WORKDIR /vdg
-COPY Makefile requirements.lock ./
+# what the installation of the checkout itself reads; the code may change without a new layer
+COPY Makefile requirements.lock pyproject.toml README.md LICENSE ./
+COPY src/vdg/version.py src/vdg/
+COPY pretrained pretrained/
 RUN make setup PIP_NO_CACHE_DIR=1
 
 COPY . .

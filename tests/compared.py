@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import typed
 from torch.utils.flop_counter import FlopCounterMode
 
 from vdg.data.synthetic.render import render
 from vdg.systems import def_gan, dpig, patn, pg2
 
-SIZE = (32, 16)
-COMMON = {"steps": 20, "batch_size": 4, "learning_rate": 2e-3, "lr_decay_fraction": 0.5}
+SIZE = typed.SIZE
 SMALL = {
     pg2: {"stage1": {"width": 4}, "stage2": {"width": 4, "discriminator_width": 4}},
     dpig: {"stage1": {"width": 4, "part_size": 3, "background_size": 5, "discriminator_width": 4}},
@@ -26,21 +26,20 @@ every_training = pytest.mark.parametrize(
 )
 
 
-def settings(system, stage="stage1", size=SIZE, **own):
-    """All settings of a stage: common ones and the system's defaults, overridden by `own`."""
-    defaults = system.SETTINGS[stage].items()
-    defaults = {key: value[0] if isinstance(value, tuple) else value for key, value in defaults}
-    return COMMON | {"flip": True} | defaults | {"size": list(size)} | own
+def settings(system, stage="stage1", **own):
+    """The settings of a stage of a system's module."""
+    return typed.settings(system.__name__.rpartition(".")[2], stage, **own)
 
 
 def make_task(system, stage="stage1", seed=0, **own):
     """The task of a micro form of a system, in training mode; `own`: settings of the stage."""
     torch.manual_seed(seed)
+    own = {"learning_rate": 2e-3} | own
     chosen = settings(system, stage, **(SMALL[system][stage] | own))
     if stage == "stage1":
         task = system.stage1_task(system.build_stage1(chosen), chosen)
     else:
-        first = settings(system, size=chosen["size"], **SMALL[system]["stage1"])
+        first = settings(system, size=chosen.size, **SMALL[system]["stage1"])
         generator = system.build_generator(system.build_stage1(first), chosen)
         task = system.stage2_task(generator, chosen)
     task.modules.train()

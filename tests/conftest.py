@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import typed
 from hypothesis import settings
 
 from vdg.data import synthetic
@@ -13,6 +14,9 @@ from vdg.data.download import fetch
 from vdg.data.images import ImageSet
 from vdg.data.preparation import build
 from vdg.keypoints.annotations import read_keypoints, write_keypoints
+from vdg.settings import RunConfig
+
+pytest_plugins = ["folders_of"]  # its fixtures
 
 ROOT = Path(__file__).parents[1]
 
@@ -91,21 +95,22 @@ def drawn_data(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def stage1_config() -> dict:
+def stage1_config() -> RunConfig:
     """configs/<dataset>/stage1-vdg.json of a training on `drawn_data`."""
-    own = {"width": 4, "max_width": 8, "depth": 2, "size": [32, 16]}
-    own |= {"shared_encoders": False, "part_warp": False}
-    common = {"steps": 20, "batch_size": 4, "learning_rate": 1e-4, "lr_decay_fraction": 0.5}
-    return {
-        "system": "vdg",
-        "settings": own | common | {"flip": True},
-        "device": "cpu",
-        "threads": 1,
-        "precision": "fp32",
-        "deterministic": True,
-        "compile": False,
-        "processes": 1,
-    }
+    return typed.run_config(typed.vdg(learning_rate=1e-4))
+
+
+@pytest.fixture
+def any_code(monkeypatch):
+    """Stages in the test's own process, where more of the project is imported than a run has."""
+    for module in ("vdg.code", "vdg.train"):
+        monkeypatch.setattr(f"{module}.require_unchanged", lambda code: None)
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory) -> Path:
+    """The file of a micro VDG for images of 32 x 16."""
+    return typed.save(tmp_path_factory.mktemp("small") / "model.safetensors")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The processes of tests/test_distributed.py: python distributed_child.py MODE FOLDER."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -8,27 +7,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import torch
+import typed
 from compared import TRAININGS, make_task
 
 from vdg import train
 from vdg.data.batches import Batch
-from vdg.systems import patn, vdg
-from vdg.training import distributed
-from vdg.training import objectives as vdg_tasks
+from vdg.settings import RunConfig
+from vdg.systems import patn
+from vdg.systems.vdg import stage1, stage2
+from vdg.training import distributed, task
 
-SHAPE = {"width": 4, "max_width": 8, "depth": 2, "shared_encoders": False}
-SHAPE |= {"discriminator_width": 4, "discriminator_levels": 2, "feature_weight": 0.0}
-SHAPE |= {
-    "part_warp": False,
-    "alpha": 0.85,
-    "similarity": "mask-ssim",
-    "mask_weight": 1.0,
-    "lambda": 10,
-    "ema_decay": 0.5,
-    "size": [32, 16],
-}
-SHAPE |= {"learning_rate": 1e-3, "discriminator_learning_rate": 1e-3}
-BATCH, SIZE, STEPS = 4, (32, 16), 5
+ADVERSARY = {"discriminator_width": 4, "discriminator_levels": 2, "ema_decay": 0.5}
+BATCH, SIZE, STEPS = 4, typed.SIZE, 5
 
 
 def descent(module, learning_rate, beta=None):
@@ -42,16 +32,16 @@ def descent(module, learning_rate, beta=None):
 
 def tasks():
     """Tasks of every system, equal in every process, without dropout, which has no shards."""
-    vdg_tasks.adam = descent
-    vdg.LEFT_OUT = 0.5
-    torch.manual_seed(0)
-    stage1 = vdg.build_stage1(SHAPE)
-    yield "stage1", vdg.stage1_task(vdg.build_stage1(SHAPE), SHAPE)
-    warped = SHAPE | {"part_warp": True}  # which it leaves out for some pairs, at random
-    yield "stage1 warp", vdg.stage1_task(vdg.build_stage1(warped), warped)
-    yield "stage2", vdg.stage2_task(vdg.build_generator(stage1, SHAPE), SHAPE)
+    task.adam = stage2.adam = descent
+    stage1.LEFT_OUT = 0.5
+    plain = typed.vdg()
+    warped = typed.vdg(part_warp=True)  # which it leaves out for some pairs, at random
+    for name, chosen in (("stage1", plain), ("stage1 warp", warped)):
+        yield name, stage1.stage1_task(typed.build(chosen), chosen)
+    rate = {"discriminator_learning_rate": 1e-3}
+    refined = typed.vdg("stage2", **ADVERSARY, **rate)
+    yield "stage2", stage2.stage2_task(typed.build(plain, refined), refined)
     for system, stage in TRAININGS:
-        system.adam = descent
         # more than the images of all steps, because each process has a pool of its own
         pool = {"pool": 50} if system is patn else {}
         yield f"{system.__name__} {stage}", make_task(system, stage, learning_rate=1e-3, **pool)
@@ -76,19 +66,19 @@ def step(folder):
     torch.set_num_threads(1)
     found = {}
     with distributed.join(torch.device("cpu")):
-        for name, task in tasks():
-            task.modules.train()
-            for module in task.modules.modules():
+        for name, trained in tasks():
+            trained.modules.train()
+            for module in trained.modules.modules():
                 if isinstance(module, torch.nn.Dropout):
                     module.eval()
-            task.wrap(distributed.wrap)
+            trained.wrap(distributed.wrap)
             for i in range(STEPS):
-                task.update(batch_at(i))
+                trained.update(batch_at(i))
                 if i == 0:
-                    for key, value in task.modules.named_parameters():
+                    for key, value in trained.modules.named_parameters():
                         if value.grad is not None:
                             found[f"{name} gradient {key}"] = value.grad.clone()
-            state = task.modules.state_dict().items()
+            state = trained.modules.state_dict().items()
             # every process has a pool of its own
             found |= {f"{name} {key}": v.clone() for key, v in state if "_pool." not in key}
         if distributed.rank() == 0:
@@ -98,7 +88,8 @@ def step(folder):
 def whole_training(folder):
     """Train stage I, with a file per rank that contains its process id."""
     torch.set_num_threads(1)
-    config = json.loads((folder / "configs/drawn/stage1-vdg.json").read_text())
+    train.require_unchanged = lambda code: None  # this file imports more than a run does
+    config = RunConfig.model_validate_json((folder / "configs/drawn/stage1-vdg.json").read_text())
     (folder / f"rank-{os.environ.get('RANK', 0)}").write_text(str(os.getpid()))
     out = folder / "out"
     train.train_stage1(train.Run(config, folder / "data" / "drawn", 0, out, out / "losses.csv"))

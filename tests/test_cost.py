@@ -4,11 +4,13 @@ import copy
 
 import pytest
 import torch
+import typed
 import yaml
 from conftest import ROOT
 from torch import nn
 
 from vdg import config, resolve
+from vdg.settings import RunConfig
 from vdg.train import stage1_task, stage2_task
 from vdg.training.cost import budget, multiply_adds
 
@@ -18,7 +20,8 @@ COMPARED = {"pg2": "pg2", "def-gan": None, "def-gan-nn": None, "dpig": None, "pa
 class Colours:
     """Learn a 1x1 convolution from 3 to 3 channels: 9 multiply-adds per pixel and direction."""
 
-    def __init__(self):
+    def __init__(self, **settings):
+        self.settings = typed.vdg(size=(8, 4), **settings)
         self.result = nn.Conv2d(3, 3, 1)
         self.modules = nn.ModuleDict({"net": self.result})
 
@@ -45,10 +48,9 @@ def test_counting_leaves_no_trace():
 
 
 def test_a_budget_contains_that_of_stage1():
-    settings = {"steps": 10, "batch_size": 4, "size": [8, 4]}
-    first = budget(Colours(), settings, {"system": "toy"})
+    first = budget(Colours(steps=10, batch_size=4), {"system": "toy"})
     assert first == {"images_seen": 40, "training_tmac": pytest.approx(40 * 576e-12)}
-    both = budget(Colours(), settings | {"steps": 5}, first)
+    both = budget(Colours(steps=5, batch_size=4), first)
     assert both == {"images_seen": 60, "training_tmac": pytest.approx(60 * 576e-12)}
 
 
@@ -63,13 +65,13 @@ def tmac(tmp_path_factory):
     files = resolve.resolve(config.load(path))
 
     def count(dataset, network, variant):
-        first = files[f"{dataset}/stage1-{network}.json"]
+        first = RunConfig(**files[f"{dataset}/stage1-{network}.json"])
         task, about = stage1_task(first)
-        about |= budget(task, first["settings"], about)
+        about |= budget(task, about)
         if variant:
-            second = files[f"{dataset}/stage2-{variant}.json"]
+            second = RunConfig(**files[f"{dataset}/stage2-{variant}.json"])
             task, about = stage2_task(second, task.result, about)
-            about |= budget(task, second["settings"], about)
+            about |= budget(task, about)
         return about["training_tmac"]
 
     return count

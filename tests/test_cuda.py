@@ -13,10 +13,10 @@ from torch import nn
 
 from bench.training import noise, tasks
 from vdg import config, resolve, train
-from vdg.evaluation import rows as evaluate
 from vdg.data.synthetic.render import render
 from vdg.errors import StoppedError
 from vdg.estimators import movenet_weights
+from vdg.evaluation import rows as evaluate
 from vdg.files import read_json
 from vdg.inference.transfer import PRETRAINED, PoseTransfer
 from vdg.metrics import classifiers

@@ -1,7 +1,5 @@
 """Def-GAN: its layers as published, the maps of body parts, the warp, and one-step training."""
 
-import ast
-import inspect
 import math
 from types import SimpleNamespace
 
@@ -9,6 +7,7 @@ import compared
 import numpy as np
 import pytest
 import torch
+import typed
 from skimage.transform import AffineTransform
 from torch.nn.functional import interpolate
 from torch.utils.flop_counter import FlopCounterMode
@@ -140,13 +139,6 @@ def test_settings_that_do_not_fit():
             def_gan.build_stage1(settings(**wrong))
 
 
-def test_settings_can_be_read_without_an_import():
-    tree = ast.parse(inspect.getsource(def_gan))
-    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
-    value = next(node.value for node in assigned if node.targets[0].id == "SETTINGS")
-    assert ast.literal_eval(value) == def_gan.SETTINGS
-
-
 def test_norm_is_over_the_whole_image_with_one_gain_and_one_bias(uniform):
     norm = def_gan.LayerNorm()
     assert [p.numel() for p in norm.parameters()] == [1, 1]
@@ -194,8 +186,7 @@ def test_a_model_file_is_enough_to_build_it_again(batch, tmp_path):
     chosen = settings(width=2, size=[64, 32])
     torch.manual_seed(0)
     network = def_gan.build_stage1(chosen).eval()
-    meta = {"system": "def_gan", "stage1": chosen, "stage2": None, "size": [64, 32]}
-    systems.save(tmp_path / "model.safetensors", network, meta)
+    systems.save(tmp_path / "model.safetensors", network, typed.meta(chosen, system="def_gan"))
     loaded, _ = systems.load(tmp_path / "model.safetensors")
     inputs = given(batch(1, 64, 32))
     torch.testing.assert_close(loaded(*inputs), network(*inputs))
@@ -529,7 +520,7 @@ def test_twenty_steps_on_one_batch(warp, batch):
 
 def test_losses_of_an_undecided_discriminator(batch):
     """L_D is the sum over real and generated images, not their mean."""
-    trained = task(learning_rate=0.0)
+    trained = task()
     for parameter in trained.discriminator.parameters():
         torch.nn.init.zeros_(parameter)
     losses = trained.update(batch())

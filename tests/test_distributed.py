@@ -69,7 +69,8 @@ def prepare(stage1_config, drawn_data, tmp_path):
         folder = tmp_path / name
         (folder / "data").mkdir(parents=True)
         (folder / "data" / "drawn").symlink_to(drawn_data)
-        config = stage1_config | {"settings": stage1_config["settings"] | {"steps": steps}}
+        settings = stage1_config.settings | {"steps": steps}
+        config = stage1_config.model_dump() | {"settings": settings}
         write_json(folder / "configs" / "drawn" / "stage1-vdg.json", config)
         return folder
 

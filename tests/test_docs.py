@@ -11,7 +11,7 @@ import pytest
 import yaml
 from test_pipeline import TOY
 
-from vdg import config, resolve
+from vdg import code, config, resolve, systems
 from vdg.data.synthetic.render import NAMED_POSES
 
 ROOT = Path(__file__).parents[1]
@@ -185,8 +185,8 @@ def project(tmp_path_factory):
 @pytest.fixture
 def resolved(project, tmp_path, monkeypatch):
     """Validate parameters, and resolve them."""
-    monkeypatch.setattr(resolve, "PROJECT", project)
-    monkeypatch.setattr(config, "CODE", project / "src/vdg")
+    monkeypatch.setattr(code, "PROJECT", project)
+    monkeypatch.setattr(systems, "__path__", [str(project / "src/vdg/systems")])
 
     def check(params):
         path = tmp_path / "params.yaml"

@@ -20,11 +20,11 @@ from compared import (
 from torch.nn import functional as F
 
 from vdg.errors import InputError
-from vdg.pose import disc_maps, limb_mask
 from vdg.systems import dpig
+from vdg.systems.pg2 import disc_maps, limb_mask
 
 H, W = SIZE
-PUBLISHED = {"width": 128, "bottleneck": 64, "part_size": 32, "background_size": 128}
+PUBLISHED = {"width": 128, "discriminator_width": 64}
 
 
 @pytest.fixture(scope="module")
@@ -118,11 +118,9 @@ COUNTS = {
 def test_published_size(size):
     counts, (encoder, decoder) = COUNTS[size]
     with torch.device("meta"):
-        shape = PUBLISHED | {"size": size, "discriminator_width": 64}
-        generator = dpig.build_stage1(shape)
-        D = dpig.stage1_task(generator, shape | {"learning_rate": 2e-5, "l1_weight": 20}).modules[
-            "discriminator"
-        ]
+        chosen = settings(dpig, size=size, **PUBLISHED)
+        generator = dpig.build_stage1(chosen)
+        D = dpig.stage1_task(generator, chosen).discriminator
     parts = generator.appearance, generator.decoder, D
     assert tuple(map(parameters, parts)) == counts
     image, keypoints = meta(1, 3, *size), meta(1, 18, 2)

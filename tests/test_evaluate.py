@@ -6,27 +6,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import stages.score
 import torch
+import typed
 from PIL import Image
 from pytorch_fid.fid_score import calculate_frechet_distance
 
 import stages.evaluate
 from vdg import cli, systems
-from vdg.evaluation import rows as evaluate
+from vdg.commands import score
 from vdg.data import synthetic
 from vdg.data.download import fetch
 from vdg.data.images import ImageSet
 from vdg.data.preparation import build
+from vdg.evaluation import rows as evaluate
 from vdg.files import read_json, write_json
 from vdg.metrics import classifiers
 
 SIZE = {"height": 32, "width": 16}
-CONFIG = {
-    **{"split": "test", "pairs": 10, "classifier": "efficientnet-lite0", "pose": None},
-    **{"lpips": False, "crop_width": None, "pad_width": None, "device": "cpu", "threads": 1},
-    **{"deterministic": True, "pictures": False},
-}
+CONFIG = typed.evaluation_config()
 FID, TRAIN_FID = "fid_efficientnet_lite0", "train_fid_efficientnet_lite0"
 
 
@@ -53,12 +50,8 @@ def references(data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    torch.manual_seed(0)
-    stage1 = {"width": 4, "depth": 2, "max_width": 8, "size": [32, 16]}
-    stage1 |= {"shared_encoders": False, "part_warp": False}
-    network = systems.find("vdg").build_stage1(stage1)
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    systems.save(path, network, {"system": "vdg", "stage1": stage1, "stage2": None})
+    systems.save(path, typed.build(typed.vdg()), typed.meta(typed.vdg()))
     return path
 
 
@@ -108,10 +101,10 @@ def test_evaluated_identities_of_a_hold_out_are_not_among_the_training_images(tm
 
 
 @pytest.fixture
-def command(data, references, model, tmp_path, monkeypatch):
+def command(data, references, model, tmp_path, monkeypatch, any_code):
     """Run a stage in a folder where the model is variant "full" of the data set "drawn"."""
     monkeypatch.chdir(tmp_path)
-    write_json("configs/drawn/evaluation-full.json", CONFIG)
+    write_json("configs/drawn/evaluation-full.json", CONFIG.model_dump())
     for path, target in {
         "data/drawn": data,
         "scores/drawn/references": references,
@@ -128,7 +121,7 @@ def command(data, references, model, tmp_path, monkeypatch):
 
 
 def test_generated_images_on_disk_have_the_scores_of_the_report(command):
-    """stages.evaluate --pictures, then stages.score on each form of them."""
+    """stages.evaluate --pictures, then vdg score on each form of them."""
     variant = ("--dataset", "drawn", "--variant", "full")
     command(stages.evaluate, *variant)
     command(stages.evaluate, *variant, "--pictures", "made")
@@ -139,7 +132,7 @@ def test_generated_images_on_disk_have_the_scores_of_the_report(command):
         ("--generated", "made/generated", "--target", "made/target"),
         ("--strips", "made/strips"),
     ):
-        command(stages.score, *images, *common, "--output", "scored")
+        command(score, *images, *common, "--output", "scored")
         metrics = read_json("scored/scores.json")["metrics"]
         assert set(expected) - set(metrics) == {TRAIN_FID}
         for name, value in metrics.items():
@@ -149,7 +142,7 @@ def test_generated_images_on_disk_have_the_scores_of_the_report(command):
 def test_files_have_the_fields_names(command):
     command(stages.evaluate, "--dataset", "drawn", "--variant", "full", "--pictures", "made")
     table = pd.read_csv("made/pairs.csv")
-    assert len(table) == CONFIG["pairs"]
+    assert len(table) == CONFIG.pairs
     for source, target in table.itertuples(index=False):
         assert source.endswith(".png")
         strip = np.asarray(Image.open(f"made/strips/{source}___{target}_vis.png"))
@@ -168,7 +161,8 @@ def test_a_folder_that_holds_something_is_left_alone(command):
 
 
 def test_the_setting_writes_them_beside_the_scores(command):
-    write_json("configs/drawn/evaluation-full.json", CONFIG | {"pictures": True})
+    config = typed.evaluation_config(pictures=True)
+    write_json("configs/drawn/evaluation-full.json", config.model_dump())
     command(stages.evaluate, "--dataset", "drawn", "--variant", "full")
-    assert len(list(Path("pictures/drawn/full-0/generated").iterdir())) == CONFIG["pairs"]
+    assert len(list(Path("pictures/drawn/full-0/generated").iterdir())) == CONFIG.pairs
     assert Path("scores/drawn/full-0/scores.json").is_file()

@@ -12,11 +12,11 @@ from conftest import ROOT
 
 from vdg import train
 from vdg.data.images import ImageSet
-from vdg.errors import InputError, StoppedError
+from vdg.errors import StoppedError
 
 
 @pytest.fixture
-def scratch(monkeypatch, tmp_path):
+def scratch(monkeypatch, tmp_path, any_code):
     """The scratch folder of a stage I with given settings and data."""
 
     def find(config, data):
@@ -26,7 +26,7 @@ def scratch(monkeypatch, tmp_path):
             found.append(scratch)
             raise StoppedError(signal.SIGTERM)
 
-        monkeypatch.setattr(train, "train", stop)
+        monkeypatch.setattr(train, "run_steps", stop)
         with pytest.raises(StoppedError):
             train.train_stage1(train.Run(config, data, 0, tmp_path, tmp_path / "losses.csv"))
         return found[0]
@@ -45,7 +45,7 @@ def test_other_pixels_are_another_training(stage1_config, drawn_data, tmp_path, 
 
 def test_another_number_of_threads_is_another_training(stage1_config, drawn_data, scratch):
     """Also where params.yaml leaves it to the environment."""
-    config = stage1_config | {"threads": None}
+    config = stage1_config.model_copy(update={"threads": None})
     folders = []
     for threads in (1, 2, 1):
         torch.set_num_threads(threads)
@@ -58,31 +58,22 @@ def test_auto_is_the_device_that_it_chooses(
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     folder = scratch(stage1_config, drawn_data)
-    assert scratch(stage1_config | {"device": "auto"}, drawn_data) == folder
+    auto = stage1_config.model_copy(update={"device": "auto"})
+    assert scratch(auto, drawn_data) == folder
     assert "device: auto, which is cpu here" in capsys.readouterr().err
-
-
-def test_compilation_without_a_compiler(stage1_config, drawn_data, tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CXX", raising=False)
-    config = stage1_config | {"compile": True}
-    run = train.Run(config, drawn_data, 0, tmp_path / "out", tmp_path / "losses.csv")
-    with pytest.raises(InputError, match=r"compile = true needs a C\+\+ compiler"):
-        train.train_stage1(run)
 
 
 UPDATES = """
 import hashlib, json, sys
 import torch
-from vdg import systems
+import typed
 from vdg.data.batches import Batch
 from vdg.runtime import set_up
-from vdg.systems import vdg
+from vdg.systems.vdg.stage1 import stage1_task
 
+settings = typed.vdg(width=16, max_width=64, depth=3, size=(64, 32))
 set_up(0, True, json.loads(sys.argv[1]))
-own = {"width": 16, "max_width": 64, "depth": 3, "size": [64, 32], "learning_rate": 1e-3}
-settings = systems._defaults(vdg, "stage1") | own
-task = vdg.stage1_task(vdg.build_stage1(settings), settings)
+task = stage1_task(typed.build(settings), settings)
 task.modules.train()
 for _ in range(2):
     images, masks = (2 * torch.rand(2, 16, n, 64, 32) - 1 for n in (3, 1))
@@ -97,7 +88,10 @@ def test_the_number_of_threads_is_that_of_params_whatever_the_environment_says()
     """As docs/reproducibility.md promises: null is OMP_NUM_THREADS, a number takes its place."""
     hashes = {}
     for environment, threads in (("1", "null"), ("2", "1"), ("2", "null"), ("1", "2")):
-        variables = {"OMP_NUM_THREADS": environment, "PYTHONPATH": str(ROOT / "src")}
+        variables = {
+            "OMP_NUM_THREADS": environment,
+            "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}",
+        }
         command = [sys.executable, "-c", UPDATES, threads]
         said = subprocess.check_output(command, env=os.environ | variables, text=True)
         used = environment if threads == "null" else threads

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from conftest import ROOT
-from vdg.commands.export import halved
 
+from vdg.commands.export import halved
 from vdg.files import read_arrays
 from vdg.inference.transfer import PRETRAINED
 

@@ -198,7 +198,7 @@ def test_faults_are_found_at_the_door(tmp_path, spoil, words):
         (
             "anna/00.jpg",
             (8, 1),
-            "annotation of anna/00.jpg has joints outside its image of 8 x 4 pixels",
+            "joints.csv: anna/00.jpg: 18 of 18 joints lie outside its image of 8 x 4 pixels",
         ),
     ],
 )

@@ -50,7 +50,7 @@ def folders(tmp_path):
 @pytest.mark.parametrize("variables", [ASCII, {"PYTHONIOENCODING": "latin-1"}])
 def test_a_table_is_printed_in_utf8(folders, tmp_path, variables):
     given = ("--generated", folders[0], "--target", folders[1], "--classifier", "none")
-    done = stage("stages.score", *given, "--output", tmp_path / "out", **variables)
+    done = stage("vdg", "score", *given, "--output", tmp_path / "out", **variables)
     assert done.returncode == 0, done.stderr
     assert "SSIM ↑" in done.stdout.decode("utf-8")
     text = (tmp_path / "out" / "scores.csv").read_bytes().decode("utf-8")
@@ -59,7 +59,7 @@ def test_a_table_is_printed_in_utf8(folders, tmp_path, variables):
 
 def test_an_error_names_a_file_in_utf8(tmp_path):
     path = tmp_path / "größe-目"
-    done = stage("stages.score", "--strips", path, "--classifier", "none", **ASCII)
+    done = stage("vdg", "score", "--strips", path, "--classifier", "none", **ASCII)
     assert done.returncode == 1
     lines = done.stderr.decode("utf-8").splitlines()
     assert lines[-1].startswith("error: ")
@@ -93,13 +93,14 @@ def test_files_are_utf8_whatever_the_locale(tmp_path):
         assert list(read_keypoints(tmp_path / "c.csv")) == ["é.png"]
 
 
-@pytest.mark.parametrize("name", ["stages.evaluate", "stages.train_stage1", "stages.generate"])
+@pytest.mark.parametrize("name", ["stages.evaluate", "stages.train_stage1", "vdg generate"])
 def test_ctrl_c_while_torch_is_imported(tmp_path, name):
     # in the place of torch, a module in which Ctrl-C is pressed
     (tmp_path / "torch.py").write_text(
         "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(5)\n"
     )
-    done = stage(name, "--help", PYTHONPATH=str(tmp_path))
+    paths = os.pathsep.join([str(tmp_path), str(ROOT / "src")])
+    done = stage(*name.split(), "--help", PYTHONPATH=paths)
     assert done.returncode == 130
     assert done.stderr.decode() == "interrupted\n"
     assert done.stdout == b""
@@ -112,7 +113,8 @@ def test_ctrl_c_while_torch_is_imported(tmp_path, name):
 def test_a_stale_environment(tmp_path, script):
     """As after a move of the folder, or an update of the Python it was made with."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    (tmp_path / "requirements.lock").write_text("")
+    for name in ("requirements.lock", "pyproject.toml"):
+        (tmp_path / name).write_text("")
     bin = tmp_path / ".venv" / "bin"
     bin.mkdir(parents=True)
     (tmp_path / ".venv" / "installed").write_text("")  # newer than the requirements

@@ -7,17 +7,15 @@ import torch.nn.functional as F
 from scipy.stats import multivariate_normal
 from skimage.metrics import structural_similarity
 
-from vdg.training.losses import (
+from vdg.systems.vdg.losses import (
     ImageLoss,
-    adversarial_loss,
-    discriminator_loss,
-    l1,
     mask_l1,
     mask_ssim_loss,
     part_ssim_loss,
     part_weights,
     weighted_ssim,
 )
+from vdg.training.losses import adversarial_loss, discriminator_loss, l1
 
 WEIGHTS = [0.5, 1.0, 4.0]
 EDGES = ((0, 0), (0, 0), (5, 5), (5, 5))

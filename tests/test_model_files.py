@@ -3,34 +3,26 @@
 import numpy as np
 import pytest
 import torch
+import typed
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vdg import systems
 from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays
-from vdg.systems import vdg as system
+from vdg.systems.vdg import stage1, stage2
 
-SMALL = {"width": 4, "max_width": 8, "depth": 2, "size": [32, 16]}
-STAGE1, STAGE2 = (systems._defaults(system, stage) | SMALL for stage in ("stage1", "stage2"))
-META = {"system": "vdg", "stage1": STAGE1, "stage2": STAGE2, "size": [32, 16]}
+STAGES = typed.vdg("stage1"), typed.vdg("stage2")
+META = typed.meta(*STAGES)
 HUGE = {"width": 10**5, "max_width": 10**5}  # would take petabytes
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    generator = system.build_generator(system.build_stage1(STAGE1), STAGE2)
-    systems.save(path, generator, META)
-    return path
-
-
 @pytest.fixture
-def rewrite(model, tmp_path):
+def rewrite(small_model, tmp_path):
     """Write the model with other weights or metadata: rewrite(change of the arrays, metadata)."""
 
     def write(change=lambda arrays, first: None, meta=META):
-        arrays = {name: np.array(values) for name, values in read_arrays(model)[0].items()}
+        arrays = {name: np.array(values) for name, values in read_arrays(small_model)[0].items()}
         change(arrays, next(name for name in arrays if name.endswith("weight")))
         write_arrays(tmp_path / "other.safetensors", arrays, meta)
         return tmp_path / "other.safetensors"
@@ -48,7 +40,7 @@ def test_a_model_is_read_as_it_was_written(rewrite):
     # networks are drawn at random before they are filled: once, as ever, or seeds mean other runs
     after = torch.get_rng_state()
     torch.set_rng_state(state)
-    system.build_generator(system.build_stage1(STAGE1), STAGE2)
+    stage2.build_generator(stage1.build_stage1(STAGES[0]), STAGES[1])
     assert torch.equal(torch.get_rng_state(), after)
 
 
@@ -123,8 +115,8 @@ def test_no_metadata(rewrite, meta):
 
 
 @given(data=st.data())
-def test_a_damaged_head_is_an_input_error(model, tmp_path_factory, data):
-    whole = bytearray(model.read_bytes())
+def test_a_damaged_head_is_an_input_error(small_model, tmp_path_factory, data):
+    whole = bytearray(small_model.read_bytes())
     place = st.integers(0, 8 + int.from_bytes(whole[:8], "little"))
     for index, value in data.draw(st.lists(st.tuples(place, st.integers(0, 255)), min_size=1)):
         whole[index] = value

@@ -1,47 +1,34 @@
 """The networks as black boxes, and their model files."""
 
-import shutil
-
 import numpy as np
 import pytest
 import torch
+import typed
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vdg import systems
 from vdg.data.batches import Batch
 from vdg.errors import InputError
 from vdg.files import read_arrays, write_arrays
+from vdg.systems.vdg import stage2
 from vdg.systems.vdg.part_warp import part_warp
-from vdg.training.loop import train
-from vdg.training.task import MovingAverage, Reconstruction
+from vdg.systems.vdg.stage1 import Reconstruction, build_stage1
 
-H, W = 32, 16
-SIZE = {"size": [H, W]}
-STAGE1 = {"width": 4, "depth": 2, "max_width": 8} | SIZE
-STAGE1 |= {"shared_encoders": False, "part_warp": False}
-SHARED, WARPED = STAGE1 | {"shared_encoders": True}, STAGE1 | {"part_warp": True}
-STAGE2 = {"width": 4, "depth": 2, "max_width": 8, "part_warp": False} | SIZE
-ADVERSARY = {"discriminator_width": 4, "discriminator_levels": 2, "feature_weight": 0.0} | SIZE
-LOSS = {
-    "alpha": 0.85,
-    "similarity": "mask-ssim",
-    "mask_weight": 1.0,
-    "lambda": 10,
-    "ema_decay": 0.9,
-}
-RATE = {"learning_rate": 0.01}
-VDG = systems.find("vdg")
-META = {"system": "vdg", "stage1": STAGE1, "stage2": None}
+H, W = typed.SIZE
+STAGE1 = typed.vdg()
+SHARED, WARPED = typed.vdg(shared_encoders=True), typed.vdg(part_warp=True)
+ADVERSARY = {"discriminator_width": 4, "discriminator_levels": 2}
+STAGE2 = typed.vdg("stage2", ema_decay=0.9, **ADVERSARY)
 both_encoders = pytest.mark.parametrize("shape", [STAGE1, SHARED], ids=["separate", "shared"])
 
 
 def stage1(shape=STAGE1, seed=0):
     torch.manual_seed(seed)
-    return VDG.build_stage1(shape)
+    return build_stage1(shape)
 
 
 def whole(shape=STAGE1, seed=0):
-    return VDG.build_generator(stage1(shape, seed), STAGE2)
+    return stage2.build_generator(stage1(shape, seed), STAGE2)
 
 
 def shaken(network):
@@ -87,18 +74,16 @@ def test_predictions_are_images(build, shape, batch):
 @pytest.mark.parametrize("levels", [1, 4, 5])
 def test_a_size_that_fits_runs_and_another_is_refused(depth, levels, batch):
     """The check refuses settings that do not fit the size; settings that fit build and run."""
-    small, adversary = SIZE | {"depth": depth}, ADVERSARY | {"discriminator_levels": levels}
-    fits = depth <= 3 and levels <= 4
-    stage2 = STAGE2 | small | adversary
-    if not fits:
+    first = typed.vdg(depth=depth)
+    second = typed.vdg("stage2", depth=depth, discriminator_width=4, discriminator_levels=levels)
+    if depth > 3 or levels > 4:
         with pytest.raises(InputError, match=r"(depth|discriminator_levels) = \d needs"):
-            systems.check("vdg", STAGE1 | small, stage2)
+            systems.check("vdg", first, second)
         return
-    systems.check("vdg", STAGE1 | small, stage2)
-    network = VDG.build_generator(VDG.build_stage1(STAGE1 | small), stage2)
-    image = network(*views(batch))
+    systems.check("vdg", first, second)
+    image = typed.build(first, second)(*views(batch))
     assert image.shape == (2, 3, H, W)
-    assert VDG.build_discriminator(stage2)(batch.I_a, batch.K_b, image)[0].numel()
+    assert stage2.build_discriminator(second)(batch.I_a, batch.K_b, image)[0].numel()
 
 
 def test_pictures_of_a_batch_do_not_mix(batch):
@@ -112,12 +97,12 @@ def test_what_is_copied(uniform):
     I_b, I_a, warp = uniform(2, 3, 4, 4), uniform(2, 3, 4, 4), uniform(2, 4, 4, 4)
     none, whole_ = torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4)
     warp[0, 3], warp[1] = 1, 0  # covers the first image alone
-    assert torch.equal(VDG.copied(I_b, I_a, warp, none, none), I_b)
-    torch.testing.assert_close(VDG.copied(I_b, I_a, warp, whole_, none)[1], I_a[1])
-    assert torch.equal(VDG.copied(I_b, I_a, warp, none, whole_)[0], warp[0, :3])
-    assert torch.equal(VDG.copied(I_b, I_a, warp, none, whole_)[1], I_b[1])
+    assert torch.equal(stage2.copied(I_b, I_a, warp, none, none), I_b)
+    torch.testing.assert_close(stage2.copied(I_b, I_a, warp, whole_, none)[1], I_a[1])
+    assert torch.equal(stage2.copied(I_b, I_a, warp, none, whole_)[0], warp[0, :3])
+    assert torch.equal(stage2.copied(I_b, I_a, warp, none, whole_)[1], I_b[1])
     warp[:, 3] = 0.5  # its edges cover in part, and are premultiplied
-    torch.testing.assert_close(VDG.copied(I_b, I_a, warp, none, whole_), warp[:, :3] + I_b / 2)
+    torch.testing.assert_close(stage2.copied(I_b, I_a, warp, none, whole_), warp[:, :3] + I_b / 2)
 
 
 def test_with_the_part_warp_the_target_view_shows_the_source(batch):
@@ -143,15 +128,15 @@ def test_the_part_warp_is_left_out_of_some_training_pairs(batch):
 
 def test_the_part_warp_needs_encoders_of_their_own():
     with pytest.raises(InputError, match="shared_encoders = false"):
-        systems.check("vdg", SHARED | {"part_warp": True})
+        systems.check("vdg", typed.vdg(shared_encoders=True, part_warp=True))
 
 
 def test_with_the_part_warp_stage_2_starts_with_shares_of_what_it_copies(batch):
-    network = VDG.build_generator(stage1(), STAGE2 | {"part_warp": True}).eval()
+    network = typed.build(STAGE1, typed.vdg("stage2", part_warp=True)).eval()
     warp = part_warp(*views(batch))
     assert warp[:, 3].max() > 0.9
     of_source, of_warp = (torch.full((2, 1, H, W), share) for share in (0.1192, 0.5))
-    expected = VDG.copied(network.stage1(*views(batch)), batch.I_a, warp, of_source, of_warp)
+    expected = stage2.copied(network.stage1(*views(batch)), batch.I_a, warp, of_source, of_warp)
     torch.testing.assert_close(network(*views(batch)), expected, rtol=0, atol=1e-4)
 
 
@@ -192,7 +177,7 @@ def test_shared_encoders_are_smaller():
 
 def test_discriminator(batch):
     torch.manual_seed(0)
-    D = VDG.build_discriminator(ADVERSARY).eval()  # or each call goes on normalising
+    D = stage2.build_discriminator(STAGE2).eval()  # or each call goes on normalising
     (logits,) = D(batch.I_a, batch.K_b, batch.I_b)
     assert logits.shape[:2] == (2, 1)
     assert logits.shape[2] > 1  # patches, not one judgement
@@ -203,7 +188,7 @@ def test_discriminator(batch):
 
 def test_bfloat16_gives_float32_images_and_logits(batch):
     torch.manual_seed(0)
-    D = VDG.build_discriminator(ADVERSARY)
+    D = stage2.build_discriminator(STAGE2)
     with torch.autocast("cpu", torch.bfloat16):
         image = whole()(*views(batch))
         (logits,) = D(batch.I_a, batch.K_b, image)
@@ -211,7 +196,7 @@ def test_bfloat16_gives_float32_images_and_logits(batch):
 
 
 def test_reconstruction_learns_one_batch(batch):
-    task = Reconstruction(stage1(), RATE)
+    task = Reconstruction(stage1(), typed.vdg(learning_rate=0.01))
     losses = [task.update(batch)["l1"] for _ in range(30)]
     assert losses[-1] < 0.95 * losses[0]
     assert not losses[0].requires_grad
@@ -219,8 +204,8 @@ def test_reconstruction_learns_one_batch(batch):
 
 def refinement(discriminator_learning_rate=1e-3):
     torch.manual_seed(0)
-    rates = {"learning_rate": 1e-3, "discriminator_learning_rate": discriminator_learning_rate}
-    return VDG.stage2_task(whole(), ADVERSARY | LOSS | rates)
+    rate = {"discriminator_learning_rate": discriminator_learning_rate}
+    return stage2.stage2_task(whole(), typed.vdg("stage2", ema_decay=0.9, **ADVERSARY, **rate))
 
 
 def test_stage1_is_frozen_while_stage2_trains(batch):
@@ -245,13 +230,13 @@ def test_stage1_is_frozen_while_stage2_trains(batch):
 def test_the_moving_average_is_torchs(batch):
     """To the byte, also when it goes on from a checkpoint."""
     generator = whole().train()
-    ours = MovingAverage(generator, 0.9)
+    ours = stage2.MovingAverage(generator, 0.9)
     theirs = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
     for update in range(5):
         generator(*views(batch))  # moves the statistics of batch-norm
         shaken(generator)
         if update == 3:
-            ours, stored = MovingAverage(whole(seed=1), 0.9), state(ours)
+            ours, stored = stage2.MovingAverage(whole(seed=1), 0.9), state(ours)
             ours.load_state_dict(stored)
         for average in (ours, theirs):
             average.update_parameters(generator)
@@ -280,7 +265,7 @@ def test_the_generator_does_not_train_the_discriminator(batch):
 @pytest.mark.parametrize("stage", [1, 2])
 def test_round_trip(shape, stage, batch, tmp_path):
     network = shaken(stage1(shape) if stage == 1 else whole(shape)).eval()
-    meta = META | {"stage1": shape, "stage2": STAGE2 if stage == 2 else None, "run": {"seed": 0}}
+    meta = typed.meta(shape, STAGE2 if stage == 2 else None) | {"run": {"seed": 0}}
     systems.save(tmp_path / "model.safetensors", network, meta)
     loaded, loaded_meta = systems.load(tmp_path / "model.safetensors")
     assert loaded_meta == meta
@@ -293,10 +278,10 @@ def test_round_trip(shape, stage, batch, tmp_path):
 
 def test_same_seed_same_bytes(tmp_path, batch):
     for run, seed in (("a", 3), ("b", 3), ("c", 4)):
-        task = Reconstruction(stage1(seed=seed), RATE)
+        task = Reconstruction(stage1(seed=seed), STAGE1)
         for _ in range(3):
             task.update(batch)
-        systems.save(tmp_path / run, task.generator, META)
+        systems.save(tmp_path / run, task.generator, typed.meta(STAGE1))
     a, b, c = ((tmp_path / run).read_bytes() for run in "abc")
     assert a == b
     assert a != c
@@ -305,7 +290,7 @@ def test_same_seed_same_bytes(tmp_path, batch):
 @pytest.fixture
 def saved(tmp_path):
     path = tmp_path / "model.safetensors"
-    systems.save(path, stage1(), META)
+    systems.save(path, stage1(), typed.meta(STAGE1))
     return path
 
 
@@ -323,11 +308,11 @@ def test_missing_and_truncated_file(saved):
 @pytest.mark.parametrize(
     "other",
     [
-        {"stage1": STAGE1 | {"width": 8, "max_width": 16}},
-        {"stage1": STAGE1 | {"depth": 3}},
-        {"stage1": SHARED},
+        typed.meta(typed.vdg(width=8, max_width=16)),
+        typed.meta(typed.vdg(depth=3)),
+        typed.meta(SHARED),
         {"stage1": {"width": 4}},
-        {"stage2": STAGE2},
+        typed.meta(STAGE1, STAGE2),
     ],
 )
 def test_file_of_another_architecture(saved, other):
@@ -349,15 +334,3 @@ def test_file_of_an_unknown_system(saved):
     write_arrays(saved, arrays, meta | {"system": "nowhere"})
     with pytest.raises(InputError, match="nowhere"):
         systems.load(saved)
-
-
-@pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
-def test_compiled_training_is_the_same_training(tmp_path, batch):
-    losses = []
-    for compiled in (False, True):
-        task = Reconstruction(stage1(STAGE1 | {"depth": 1}), RATE)
-        folder = tmp_path / str(compiled)
-        rows = train(task, lambda _: batch, steps=2, scratch=folder, log_every=1, compiled=compiled)
-        losses.append([row["l1"] for row in rows])
-    assert losses[0][-1] < losses[0][0]
-    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Files that `stages.generate` and `stages.export_model` overwrite or keep."""
+"""Files that `vdg generate` and `vdg export` overwrite or keep."""
 
 import os
 import sys
@@ -6,27 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typed
 from PIL import Image
 
-from vdg.commands import export, generate
 from vdg import cli, systems
-from vdg.evaluation import rows as evaluate
+from vdg.commands import export as export_model
+from vdg.commands import generate
 from vdg.data.synthetic.render import render
+from vdg.evaluation import rows as evaluate
 from vdg.files import read_arrays, read_json, write_arrays, write_json
 from vdg.keypoints.annotations import read_keypoints, write_keypoints
-from vdg.systems import vdg as system
-
-SMALL = {"width": 4, "max_width": 8, "depth": 2, "size": [32, 16]}
-STAGE1, STAGE2 = (systems._defaults(system, stage) | SMALL for stage in ("stage1", "stage2"))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    generator = system.build_generator(system.build_stage1(STAGE1), STAGE2)
-    meta = {"system": "vdg", "stage1": STAGE1, "stage2": STAGE2, "size": [32, 16]}
-    systems.save(path, generator, meta)
-    return path
 
 
 def run(main, monkeypatch, *arguments):
@@ -40,7 +29,7 @@ def run(main, monkeypatch, *arguments):
 
 
 @pytest.fixture
-def draw(model, tmp_path, monkeypatch):
+def draw(small_model, tmp_path, monkeypatch):
     """Generate from a rendered person in the current folder: draw(output, *arguments)."""
     monkeypatch.chdir(tmp_path)
     person = next(
@@ -51,9 +40,8 @@ def draw(model, tmp_path, monkeypatch):
     given = ("--source", "person.png", "--keypoints", "joints.csv:person.png", "--device", "cpu")
 
     def call(output, *arguments):
-        return run(
-            generate.main, monkeypatch, "--model", model, *given, "--output", output, *arguments
-        )
+        out = ("--model", small_model, "--output", output)
+        return run(generate.main, monkeypatch, *given, *out, *arguments)
 
     return call
 
@@ -149,12 +137,12 @@ def test_a_source_that_is_not_there(draw):
 
 
 @pytest.fixture
-def export(model, tmp_path, monkeypatch):
+def export(small_model, tmp_path, monkeypatch):
     """Export that model in a repository with a mocked evaluation: export(output, error)."""
     monkeypatch.chdir(tmp_path)
     trained = Path("models/drawn/full-0/model.safetensors")
-    write_arrays(trained, *read_arrays(model))
-    write_json("configs/drawn/evaluation-full.json", {})
+    write_arrays(trained, *read_arrays(small_model))
+    write_json("configs/drawn/evaluation-full.json", typed.evaluation_config().model_dump())
 
     def call(output, error=None):
         def score(config, data, file, references, folder):

@@ -14,31 +14,18 @@ import requests
 from conftest import ROOT
 from PIL import Image
 
-from stages import demo as stage
-from vdg import systems
+from vdg.commands import demo as stage
 from vdg.errors import InputError
-from vdg.systems import vdg as system
 
 pytest.importorskip("gradio", reason="needs requirements-demo.txt")
 from vdg.inference import demo
 
 SIZE = [32, 16]
-SMALL = {"width": 4, "max_width": 8, "depth": 2, "size": [32, 16]}
-STAGE1, STAGE2 = (systems._defaults(system, stage) | SMALL for stage in ("stage1", "stage2"))
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("models") / "small.safetensors"
-    generator = system.build_generator(system.build_stage1(STAGE1), STAGE2)
-    meta = {"system": "vdg", "stage1": STAGE1, "stage2": STAGE2, "size": SIZE}
-    systems.save(path, generator, meta)
-    return path
-
-
-@pytest.fixture(scope="module")
-def studio(model):
-    return demo.Studio({"small": model}, "cpu")
+def studio(small_model):
+    return demo.Studio({"small": small_model}, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -181,9 +168,9 @@ def serving(model, *options, program=("-m", "vdg", "demo"), **variables):
 
 
 @pytest.fixture(scope="module")
-def server(model):
+def server(small_model):
     """The page served to a network."""
-    with serving(model, "--host", "0.0.0.0") as served:
+    with serving(small_model, "--host", "0.0.0.0") as served:
         yield served
 
 
@@ -193,9 +180,10 @@ def test_a_host_that_others_reach_is_warned_of(server):
 
 
 @pytest.fixture(scope="module")
-def guarded(model):
+def guarded(small_model):
     """The page served to a network that has to log in."""
-    with serving(model, "--host", "0.0.0.0", "--login", "ada", VDG_PASSWORD="correct horse") as it:
+    given = ("--host", "0.0.0.0", "--login", "ada")
+    with serving(small_model, *given, VDG_PASSWORD="correct horse") as it:
         yield it
 
 
@@ -219,7 +207,7 @@ def test_an_upload_needs_a_login(guarded):
     assert requests.post(url, files=sent, timeout=30).status_code == 401
 
 
-def test_a_login(guarded, model):
+def test_a_login(guarded, small_model):
     url, session = f"{guarded[0]}/login", requests.Session()
     for name, word in (("ada", "wrong horse"), ("ada", ""), ("eve", "correct horse"), ("", "")):
         answer = session.post(url, data={"username": name, "password": word}, timeout=30)
@@ -258,7 +246,7 @@ SLOW = """
 import sys, threading, time
 from pathlib import Path
 from vdg.inference import demo
-from stages import demo as stage
+from vdg.commands import demo as stage
 
 go, running, lock = Path(sys.argv.pop(1)), set(), threading.Lock()
 def pose(self, *_):  # the name is that of the call
@@ -275,11 +263,11 @@ stage.main()
 """
 
 
-def test_few_calls_wait_and_one_runs(model, tmp_path):
+def test_few_calls_wait_and_one_runs(small_model, tmp_path):
     """Of 40 visitors at once one is served, 32 wait, and the others are turned away."""
     program = ("-c", "import sys; sys.path.insert(0, 'src')\n" + SLOW, str(tmp_path / "go"))
-    with serving(model, program=program) as (address, _):
-        url, body = f"{address}/gradio_api/call/pose", {"data": ["walk", 0, str(model)]}
+    with serving(small_model, program=program) as (address, _):
+        url, body = f"{address}/gradio_api/call/pose", {"data": ["walk", 0, str(small_model)]}
         first = requests.post(url, json=body, timeout=30)
         time.sleep(1)  # until it has left the queue
         answers = [first, *(requests.post(url, json=body, timeout=30) for _ in range(39))]
@@ -308,10 +296,10 @@ FORBIDDEN = {
 
 
 @pytest.mark.parametrize("path", FORBIDDEN.values(), ids=FORBIDDEN)
-def test_nothing_of_the_machine_is_served(server, model, path):
+def test_nothing_of_the_machine_is_served(server, small_model, path):
     # as it is: requests would take the dots out of a path
     prepared = requests.Request("GET", server[0]).prepare()
-    prepared.url = server[0] + path.format(model=model)
+    prepared.url = server[0] + path.format(model=small_model)
     answer = requests.Session().send(prepared, timeout=30)
     assert answer.status_code in (400, 403, 404)
     assert b"root:" not in answer.content
@@ -326,8 +314,8 @@ def call(address, name, *data):
     return lines[0].removeprefix("event: "), json.loads(lines[1].removeprefix("data: "))
 
 
-def test_a_handler_answers(server, model):
-    event, (value,) = call(server[0], "pose", "walk", 0, str(model))
+def test_a_handler_answers(server, small_model):
+    event, (value,) = call(server[0], "pose", "walk", 0, str(small_model))
     assert event == "complete"
     assert value["size"] == SIZE
 
@@ -335,9 +323,9 @@ def test_a_handler_answers(server, model):
 @pytest.mark.parametrize(
     "path", ["/etc/passwd", str(ROOT / "docs"), "../params.yaml", "http://127.0.0.1:1/a.png"]
 )
-def test_a_file_of_the_machine_is_no_upload(server, model, path):
+def test_a_file_of_the_machine_is_no_upload(server, small_model, path):
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    event, told = call(server[0], "upload", file, str(model))
+    event, told = call(server[0], "upload", file, str(small_model))
     assert event == "error"
     assert "root:" not in json.dumps(told)
 
@@ -362,25 +350,26 @@ def converse(address, session, name, *data):
 
 
 @pytest.fixture(scope="module")
-def session(server, model):
+def session(server, small_model):
     """A session with a selected person."""
-    success, output = converse(server[0], "test", "wrapped", str(model))
+    success, output = converse(server[0], "test", "wrapped", str(small_model))
     assert success
     return output["data"][1]
 
 
 @every_editor
-def test_a_handler_answers_damage_with_a_message(server, model, session, value):
+def test_a_handler_answers_damage_with_a_message(server, small_model, session, value):
     sendable = json.loads(json.dumps(value).replace("NaN", "null").replace("Infinity", "9e99"))
     success, output = converse(
-        *(server[0], "test", "draw", str(model), None, session, sendable),
+        *(server[0], "test", "draw", str(small_model), None, session, sendable),
     )
     assert not success
     assert output["error"]  # nothing to read where an exception is no message
 
 
-def test_a_handler_draws(server, model, session):
-    success, output = converse(server[0], "test", "draw", str(model), None, session, joints(9, 9))
+def test_a_handler_draws(server, small_model, session):
+    data = str(small_model), None, session, joints(9, 9)
+    success, output = converse(server[0], "test", "draw", *data)
     assert success
     assert "ms on cpu" in output["data"][3]  # a doubt about the pose may follow
 

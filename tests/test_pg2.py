@@ -21,11 +21,12 @@ from skimage import draw
 from torch.nn import functional as F
 
 from vdg.errors import InputError
-from vdg.pose import MASK_PAIRS, disc_maps, limb_mask
+from vdg.pose import MASK_PAIRS
 from vdg.systems import pg2
+from vdg.systems.pg2 import disc_maps, limb_mask
 
 H, W = SIZE
-PUBLISHED = {"width": 128, "bottleneck": 64, "discriminator_width": 64}
+PUBLISHED = {"stage1": {"width": 128}, "stage2": {"width": 128, "discriminator_width": 64}}
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +131,9 @@ def test_the_up_step_is_that_of_the_published_order(uniform):
 
 def published(size):
     with torch.device("meta"):
-        shape = PUBLISHED | {"size": size}
-        generator = pg2.build_generator(pg2.build_stage1(shape), shape)
-        rates = {"learning_rate": 2e-5, "l1_weight": 10.0}
-        return generator, pg2.stage2_task(generator, shape | rates).discriminator
+        first, second = (settings(pg2, s, size=size, **own) for s, own in PUBLISHED.items())
+        generator = pg2.build_generator(pg2.build_stage1(first), second)
+        return generator, pg2.stage2_task(generator, second).discriminator
 
 
 COUNTS = {

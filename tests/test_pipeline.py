@@ -200,14 +200,21 @@ def test_a_change_touches_what_it_can_change(repository, change, stages):
 
 
 TOY = """
+from typing import Literal
+
 import torch
 from torch import nn
 
 from vdg.pose import heat_maps
+from vdg.settings import Count, TrainingSettings, Weight
 from vdg.training.losses import adversarial_loss, discriminator_loss, l1
-from vdg.training.task import ADVERSARIAL_BETA, adam, step
+from vdg.training.task import ADVERSARIAL_BETA, Task, step
 
-SETTINGS = {"stage1": {"width": 4, "l1_weight": 10.0, "activation": ("relu", "tanh")}}
+
+class Stage1Settings(TrainingSettings):
+    width: Count = 4
+    l1_weight: Weight = 10.0
+    activation: Literal["relu", "tanh"] = "relu"
 
 
 class Generator(nn.Module):
@@ -222,30 +229,24 @@ class Generator(nn.Module):
         return self.layers(torch.cat([I_a, heat_maps(K_b, *I_a.shape[2:])], 1)).float()
 
 
-class Adversarial:
+class Adversarial(Task):
     def __init__(self, generator, settings):
-        self.generator = self.result = generator
-        self.discriminator = nn.Conv2d(3, 1, 4, stride=4)
-        self.l1_weight, rate = settings["l1_weight"], settings["learning_rate"]
-        self.modules = nn.ModuleDict({"G": generator, "D": self.discriminator})
-        self.optimizers = {k: adam(m, rate, ADVERSARIAL_BETA) for k, m in self.modules.items()}
-
-    def wrap(self, wrapper):
-        self.generator, self.discriminator = wrapper(self.generator), wrapper(self.discriminator)
+        D = nn.Conv2d(3, 1, 4, stride=4)
+        super().__init__(settings, ADVERSARIAL_BETA, generator=generator, discriminator=D)
 
     def update(self, batch):
         image = self.generator(batch.I_a, batch.K_a, batch.K_b)
         logits = self.discriminator(torch.cat([batch.I_b, image.detach()])).float()
         L_D = discriminator_loss(*logits.chunk(2))
-        step(self.optimizers["D"], L_D)
+        step(self.optimizers["discriminator"], L_D)
         L_1 = l1(image, batch.I_b)
-        L_adv = adversarial_loss(self.modules["D"](image).float())
-        step(self.optimizers["G"], L_adv + self.l1_weight * L_1)
+        L_adv = adversarial_loss(self.modules["discriminator"](image).float())
+        step(self.optimizers["generator"], L_adv + self.settings.l1_weight * L_1)
         return {"l1": L_1.detach(), "discriminator": L_D.detach()}
 
 
 def build_stage1(settings):
-    return Generator(settings["width"], settings["activation"])
+    return Generator(settings.width, settings.activation)
 
 
 stage1_task = Adversarial

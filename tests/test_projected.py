@@ -2,16 +2,19 @@
 
 import pytest
 import torch
+import typed
 
 from vdg.metrics import classifiers
-from vdg.systems import vdg
+from vdg.systems.vdg import stage2
 from vdg.systems.vdg.projected import MIXED, TAPS, ProjectedDiscriminator
 from vdg.training.cost import noise
 
-SETTINGS = {
-    key: value[0] if isinstance(value, tuple) else value
-    for key, value in (vdg.SETTINGS["stage1"] | vdg.SETTINGS["stage2"]).items()
-} | {"size": [64, 32], "depth": 2, "max_width": 32, "learning_rate": 1e-3}
+SIZE = (64, 32)
+
+
+def settings(feature_weight):
+    own = {"width": 16, "size": SIZE, "feature_weight": feature_weight}
+    return typed.vdg("stage2", **own)
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +24,9 @@ def discriminator():
 
 
 def task(feature_weight):
-    torch.manual_seed(0)
-    settings = SETTINGS | {"feature_weight": feature_weight}
-    return vdg.stage2_task(vdg.build_generator(vdg.build_stage1(settings), settings), settings)
+    chosen = settings(feature_weight)
+    generator = typed.build(typed.vdg(size=SIZE), chosen)
+    return stage2.stage2_task(generator, chosen)
 
 
 def test_features_are_those_of_the_classifier(discriminator):
@@ -73,7 +76,7 @@ def test_only_its_heads_train():
     before = {key: value.clone() for key, value in D.state_dict().items()}
     trained.modules.train()
     for _ in range(2):
-        trained.update(noise(4, [64, 32]))
+        trained.update(noise(4, SIZE))
     changed = {key.split(".")[0] for key, x in D.state_dict().items() if (x != before[key]).any()}
     assert changed == {"heads"}
     assert all(p.requires_grad for p in D.heads.parameters())
@@ -83,7 +86,7 @@ def test_its_weight_is_that_of_the_mean_over_its_levels():
     D = task(0.25).modules["discriminator"]
     assert D.weights[0] == 1
     assert sum(D.weights[1:]) == pytest.approx(0.25)
-    batch = noise(2, [64, 32])
+    batch = noise(2, SIZE)
     assert len(D(batch.I_a, batch.K_b, batch.I_b)) == len(D.weights) == 5
 
 
@@ -95,5 +98,5 @@ def test_without_it_there_are_only_patches():
 
 def test_settings_are_checked_without_building_its_weights():
     with torch.device("meta"):
-        D = vdg.build_discriminator(SETTINGS | {"feature_weight": 0.25})
+        D = stage2.build_discriminator(settings(0.25))
     assert all(p.is_meta for p in D.projected.heads.parameters())

@@ -155,6 +155,44 @@ def test_validation_is_labelled_in_title_table_and_banner(make):
     assert "alidation" not in text_of(make([row("full")]))
 
 
+# --- by camera -----------------------------------------------------------------------------------
+
+
+def with_cameras(scored, shots):
+    """Give the pairs Market-1501's names: the target of camera and sequence `shots`, in turn, the
+    source of c1s1."""
+    for path in scored.scores.rglob("*.csv"):
+        table = pd.read_csv(path)
+        table["from"] = [f"{i:04d}_c1s1_{i:06d}_00.jpg" for i in range(PAIRS)]
+        table["to"] = [f"{i:04d}_{shots[i % len(shots)]}_{i:06d}_01.jpg" for i in range(PAIRS)]
+        table.to_csv(path, index=False)
+
+
+def test_rows_are_split_by_camera(make):
+    scored = make([row("full")])
+    ssim = np.where(np.arange(PAIRS) % 4 == 0, 0.6, np.where(np.arange(PAIRS) % 4 == 1, 0.5, 0.3))
+    scored.run("full", 0, ssim)
+    with_cameras(scored, ["c1s1", "c1s2", "c2s1", "c3s1"])
+    text = text_of(scored).split("<summary>By camera</summary>")[1]
+    for group, value in {"one sequence": 0.6, "one camera": 0.5, "two cameras": 0.3}.items():
+        assert re.search(
+            rf"\| {group} \| {100 if value == 0.3 else 50} \| .* \| {value:.3f} \|", text
+        )
+    said = minute(text_of(scored))
+    assert "In 25 % of the pairs both images are of one camera sequence" in said
+    assert "0.600 and 0.367 of full." in said
+
+
+@pytest.mark.parametrize("shots", [["c1s1"], ["c2s1"], ["c2s1", "c1s2"], None])
+def test_without_several_sequences_the_minute_says_nothing_of_them(make, shots):
+    scored = make([row("full")])
+    if shots:
+        with_cameras(scored, shots)
+    assert "camera sequence" not in minute(text_of(scored))
+    several = shots is not None and len(shots) > 1
+    assert ("By camera" in text_of(scored)) == several
+
+
 # --- in one minute -------------------------------------------------------------------------------
 
 
@@ -623,7 +661,6 @@ DAMAGES = [
     ("scores/data/full-0/scores.csv", Path.unlink),
     ("scores/data/full-0/scores.csv", cut),
     ("scores/data/full-0/scores.csv", lambda p: cut(p, 0.0)),
-    ("scores/data/full-0/scores.csv", lambda p: cut(p, 0.999)),  # in the middle of a number
     ("scores/data/full-0/scores.csv", lambda p: p.write_text(p.read_text().replace("0-a", "1-a"))),
     ("scores/data/full-0/scores.csv", lambda p: p.write_text(p.read_text().replace("0.4", "x"))),
     ("scores/data/full-0/samples.safetensors", cut),

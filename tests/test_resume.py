@@ -27,19 +27,21 @@ import torch
 
 from vdg import files
 from vdg import train as module
+from vdg.settings import RunConfig
 from vdg.training import loop as training
 
 torch.set_num_threads(1)
 (runs, kills), (data, base) = map(json.loads, sys.argv[1:3]), map(Path, sys.argv[3:5])
-train = training.train
+run_steps = training.run_steps
 def often(*args, **settings):
-    return train(*args, **settings, log_every=5, checkpoint_every=10, checkpoint_seconds=0)
-module.train = often
+    return run_steps(*args, **settings, log_every=5, checkpoint_every=10, checkpoint_seconds=0)
+module.run_steps = often
 
 def work(name, folder):
     os.environ["DVC_ROOT"] = str(folder)
     configuration, stage1 = runs[name]
     stage1 = folder / stage1 / "model.safetensors" if stage1 else None
+    configuration = RunConfig.model_validate(configuration)
     run = module.Run(configuration, data, 0, folder / name, folder / f"{name}.csv", stage1)
     (module.train_stage2 if stage1 else module.train_stage1)(run)
 

@@ -5,47 +5,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
+from folders_of import NAMES, save, skimage_ssim
 from PIL import Image
-from skimage.metrics import structural_similarity
-from vdg.commands.score import main
 
-from vdg import cli
 from vdg.errors import InputError
-from vdg.evaluation.image_folders import draw_masks, read_folder, read_masks
+from vdg.evaluation.image_folders import draw_masks, read_folder, stack_masks
 from vdg.keypoints.annotations import write_keypoints
 from vdg.pose import pose_mask
-
-SETTING = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-NAMES = [f"{i:04d}_c1s1_{i:06d}_00" for i in range(12)]
-
-
-class Done(NamedTuple):
-    """Result of a command that ran in this process, which saves a new process's imports."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def score(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["score", *map(str, arguments)])
-        code, message = 0, ""
-        try:
-            cli.run(main)
-        except SystemExit as stop:
-            code, message = (1, f"{stop.code}\n") if isinstance(stop.code, str) else (stop.code, "")
-        shown = capsys.readouterr()
-        return Done(code, shown.out, message)
-
-    return run
 
 
 def test_the_command(folders):
@@ -68,37 +39,10 @@ def test_flat_targets_have_no_sharpness(score, folders):
     assert "one flat colour" in done.stderr
 
 
-def save(folder, pictures):
-    folder.mkdir(exist_ok=True)
-    for name, pixels in pictures.items():
-        Image.fromarray(pixels).save(folder / f"{name}.png")
-    return folder
-
-
-@pytest.fixture
-def pictures():
-    random = np.random.default_rng(0)
-    targets = {name: random.integers(0, 256, (32, 16, 3)).astype(np.uint8) for name in NAMES}
-    generated = {
-        name: np.clip(pixels + random.integers(-40, 41, pixels.shape), 0, 255).astype(np.uint8)
-        for name, pixels in targets.items()
-    }
-    return generated, targets
-
-
-@pytest.fixture
-def folders(pictures, tmp_path):
-    return [save(tmp_path / n, p) for n, p in zip(("made", "real"), pictures, strict=True)]
-
-
 def expected(generated, targets, mask=None):
     body = dict.fromkeys(NAMES, 1) if mask is None else mask
-    return [
-        structural_similarity(
-            generated[n] * body[n], targets[n] * body[n], channel_axis=2, data_range=255, **SETTING
-        )
-        for n in NAMES
-    ]
+    sides = ([side[name] * body[name] for name in NAMES] for side in (generated, targets))
+    return skimage_ssim(*sides)
 
 
 @pytest.mark.parametrize("width", [0, 10, 17])
@@ -149,7 +93,9 @@ def test_strips_score_as_folders_do(score, pictures, folders, tmp_path):
     whole = score("--generated", folders[0], "--target", folders[1], "--classifier", "none")
     cut = score("--strips", save(tmp_path / "strips", strips), "--classifier", "none")
     assert cut.returncode == 0, cut.stderr
-    assert cut.stdout == whole.stdout
+    first, table = cut.stdout.split("\n", 1)
+    assert first == "24 strips of 3 panels of 16 x 32: source, target, generated"
+    assert whole.stdout.split("\n", 1) == ["24 pictures of 16 x 32, targets of equal names", table]
 
 
 def test_masks_from_pictures_and_from_key_points_agree(score, pictures, folders, tmp_path):
@@ -179,7 +125,7 @@ def drawn(tmp_path, rows, *pictures):
     """Masks of 32 x 16 pictures from a CSV: {name of the row: key points}."""
     write_keypoints(tmp_path / "joints.csv", rows, rows.values())
     targets = dict.fromkeys(pictures, np.zeros((32, 16, 3), np.uint8))
-    return draw_masks(tmp_path / "joints.csv", targets)
+    return draw_masks([tmp_path / "joints.csv"], targets)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +153,7 @@ def test_the_row_of_a_picture_is_that_of_its_target(tmp_path, row, others, pictu
             "a/b.jpg and a_b.png have one name, a_b, without a su",
         ),
         ({"c.jpg": BODY}, "joints.csv has no row for a_b__a: add one"),
-        ({"a.jpg": BODY + 12}, "a_b__a has joints outside its image of 32 x 16 pixels"),
+        ({"a.jpg": BODY + 40}, "a.jpg: 18 of 18 joints lie outside its image of 32 x 16 pixels"),
         ({"a.jpg": BODY * 0 - 1}, "joints.csv has no joint for a_b__a: leave its picture out"),
     ],
     ids=["one name", "no row", "outside", "no joint"],
@@ -225,8 +171,9 @@ def test_a_mask_without_white(tmp_path, mode):
     if mode == "P":
         mask.putpalette([0, 0, 0, 128, 0, 0])
     mask.save(tmp_path / "a.png")
+    masks = read_folder(tmp_path, "L")
     with pytest.raises(InputError, match="the mask of a has no pixel above 127: save masks white"):
-        read_masks(tmp_path, {"a": np.zeros((32, 16, 3), np.uint8)})
+        stack_masks(masks, {"a": np.zeros((32, 16, 3), np.uint8)}, tmp_path)
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
@@ -282,7 +229,7 @@ def test_other_bad_folders_are_named(score, folders, tmp_path):
     cases = {
         "holds no JPEG or PNG": ("--generated", tmp_path / "empty", "--target", folders[1]),
         "is not a folder": ("--generated", tmp_path / "nowhere", "--target", folders[1]),
-        "16 wide, not three pictures": ("--strips", cut),
+        "strips of 16 x 32 have no number of panels of a size": ("--strips", cut),
         "x.png: cannot read image": ("--generated", broken, "--target", folders[1]),
     }
     for words, arguments in cases.items():
@@ -292,10 +239,11 @@ def test_other_bad_folders_are_named(score, folders, tmp_path):
 
 
 def test_few_pictures_say_what_to_do(score, pictures, tmp_path):
-    few = [{n: p[n] for n in NAMES[:4]} for p in pictures]
+    few = [{n: p[n] for n in NAMES[:19]} for p in pictures]
     folders = save(tmp_path / "made", few[0]), save(tmp_path / "real", few[1])
     done = score("--generated", folders[0], "--target", folders[1])
     assert done.returncode == 1
+    assert "19 pictures are too few for IS and FID: with ten splits IS cannot" in done.stderr
     assert "--classifier none" in done.stderr
 
 
@@ -379,7 +327,7 @@ def test_a_row_needs_a_name(score, folders, tmp_path):
 
 def test_a_list_of_pairs_gives_the_order(score, pictures, tmp_path):
     """IS depends on it."""
-    sources = [f"{i:04d}_c1.jpg" for i in range(12)]
+    sources = [f"{i:04d}_c1.jpg" for i in range(24)]
     pairs = list(zip(sources, sources[1:] + sources[:1], strict=True))[::-1]
     lines = "".join(f"{a},{b}\n" for a, b in pairs)
     (tmp_path / "pairs.csv").write_text(f"from,to\n{lines}")

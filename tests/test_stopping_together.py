@@ -17,7 +17,8 @@ from torch import nn
 
 from vdg import cli
 from vdg.training import distributed
-from vdg.training.loop import train, write_losses
+from vdg.training.loop import run_steps
+from vdg.training.progress import LossesFile
 
 torch.set_num_threads(1)
 folder, last = Path(sys.argv[1]), int(sys.argv[2])
@@ -47,9 +48,9 @@ def batch_at(step):
 def main():
     with distributed.join(torch.device("cpu")):
         task = Toy()
-        rows = train(task, batch_at, steps=30, scratch=folder / "scratch")
+        rows = run_steps(task, batch_at, steps=30, scratch=folder / "scratch")
         if distributed.rank() == 0:
-            write_losses(folder / "losses.csv", rows)
+            LossesFile(folder / "losses.csv").finish(rows)
             torch.save([rows, task.modules.state_dict()], folder / "end.pt")
 
 cli.run(main)

@@ -16,7 +16,8 @@ from vdg.errors import InputError, StoppedError
 from vdg.training import checkpoints, distributed
 from vdg.training import loop as training
 from vdg.training.checkpoints import clean_up
-from vdg.training.loop import learning_rate_factor, train, write_losses
+from vdg.training.loop import learning_rate_factor, run_steps
+from vdg.training.progress import LossesFile
 
 SOURCES = Path(training.__file__).parents[2]
 STEPS = 64  # no multiple of what follows
@@ -68,7 +69,7 @@ def signalled_at(last, *signals):
 
 def run(scratch, batches=batch_at, **settings):
     task = Toy()
-    rows = train(task, batches, scratch=scratch, **SETTINGS | settings)
+    rows = run_steps(task, batches, scratch=scratch, **SETTINGS | settings)
     return task, rows
 
 
@@ -312,7 +313,7 @@ def test_a_gradient_that_is_not_finite(tmp_path, step, found, last):
             return losses
 
     with pytest.raises(InputError, match=f"diverged before step {found}: the weights net.2.bias"):
-        train(Exploding(), batch_at, scratch=tmp_path, **SETTINGS)
+        run_steps(Exploding(), batch_at, scratch=tmp_path, **SETTINGS)
     assert names(tmp_path)[-1].endswith(last)
 
 
@@ -338,7 +339,7 @@ class Counter(Toy):
 
 
 def test_rows_are_means_since_the_last(tmp_path):
-    rows = train(Counter(), lambda step: step, steps=12, scratch=tmp_path, log_every=5)
+    rows = run_steps(Counter(), lambda step: step, steps=12, scratch=tmp_path, log_every=5)
     assert rows == [
         {"step": 5, "step_loss": 2.0, "one": 1.0},
         {"step": 10, "step_loss": 7.0, "one": 1.0},
@@ -353,7 +354,7 @@ def test_what_is_watched_is_measured_so_often(tmp_path):
         seen.append(True)
         return {"ssim": float(len(seen))}
 
-    rows = train(
+    rows = run_steps(
         Counter(),
         lambda step: step,
         steps=50,
@@ -372,15 +373,46 @@ def test_what_is_watched_is_measured_so_often(tmp_path):
 
 def test_losses_as_csv(tmp_path):
     rows = [{"step": 20, "l1": 1 / 3, "image": 2.0}, {"step": 40, "l1": 1e-9, "image": 12345678.0}]
-    write_losses(tmp_path / "losses" / "a.csv", rows)
+    LossesFile(tmp_path / "losses" / "a.csv").finish(rows)
     text = (tmp_path / "losses" / "a.csv").read_text()
     assert text == "step,l1,image\n20,0.333333,2\n40,1e-09,1.23457e+07\n"
     rows[1]["ssim"] = 0.5
-    write_losses(tmp_path / "a.csv", rows)
-    assert (tmp_path / "a.csv").read_text().splitlines()[1:] == [
-        "20,0.333333,2,",
-        "40,1e-09,1.23457e+07,0.5",
-    ]
+    LossesFile(tmp_path / "a.csv", ("ssim",)).finish(rows)
+    lines = ["step,l1,image,ssim", "20,0.333333,2,", "40,1e-09,1.23457e+07,0.5"]
+    assert (tmp_path / "a.csv").read_text().splitlines() == lines
+
+
+def test_losses_can_be_read_while_they_grow(tmp_path):
+    """Each row when it is known; a file that a link gave is not written into."""
+    path, old = tmp_path / "a.csv", tmp_path / "cached"
+    old.write_text("earlier")
+    path.symlink_to(old)
+    rows, seen = [], []
+    file = LossesFile(path, ("ssim",))
+    for step in (5, 10, 15):
+        rows.append({"step": step, "l1": 0.5} | ({"ssim": 0.25} if step == 15 else {}))
+        file.write(rows)
+        seen.append(path.read_text())
+    assert [len(text.splitlines()) for text in seen] == [2, 3, 4]
+    assert old.read_text() == "earlier"
+    file.finish(rows)
+    assert path.read_text() == seen[-1]
+
+
+def test_a_resumed_training_writes_the_rows_before_it(whole, stopped, tmp_path):
+    """All of them at once, then one by one, to the bytes of a training that was not stopped."""
+    path, calls = tmp_path / "a.csv", []
+    file = LossesFile(path)
+
+    def at_row(rows):
+        calls.append(len(rows))
+        file.write(rows)
+
+    run(stopped, at_row=at_row)
+    assert calls == [8, *range(9, 14)]
+    grown = path.read_bytes()
+    LossesFile(path).finish(whole[1])
+    assert path.read_bytes() == grown
 
 
 def test_bfloat16(tmp_path):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vdg.data.synthetic.render import named_keypoints
-from vdg.pose import TORSO, pose_distance, views
+from vdg.pose import TORSO
+from vdg.views import pose_distance, views
 
 
 @pytest.mark.parametrize(("azimuth", "view"), [(0, "front"), (180, "back"), (330, "front")])

@@ -25,6 +25,34 @@ def device(text: str) -> str:
     return text
 
 
+def size(text: str) -> tuple[int, int]:
+    """argparse type of a size, HEIGHTxWIDTH in pixels."""
+    found = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text)
+    if not found or not int(found[1]) * int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in pixels, such as 256x128")
+    return int(found[1]), int(found[2])
+
+
+def add_reading(parser: argparse.ArgumentParser, size_of: str = "--pose-size") -> None:
+    """Add the options that say how files of key points are read, for `reading_options`."""
+    from vdg.keypoints import formats, reading  # not needed by most commands
+
+    add = parser.add_argument_group("files of key points").add_argument
+    add("--format", choices=reading.KEYS, help="of the JSON files; default: by their content")
+    add("--unit", choices=formats.UNITS, help="of the coordinates; default: by their range")
+    add("--confidence", type=float, metavar="C", help="least score of a joint; default: the "
+        "format's own")  # fmt: skip
+    add(size_of, dest="size", type=size, metavar="HxW", help="height and width in pixels of the "
+        "picture that a pose's key points are of")  # fmt: skip
+
+
+def reading_options(args: argparse.Namespace):
+    """The `Options` of vdg.keypoints.reading of parsed arguments."""
+    from vdg.keypoints.reading import Options
+
+    return Options(args.format, args.unit, args.confidence, args.size)
+
+
 def quiet_until_run() -> None:
     """Until `run`, exit at once on Ctrl-C: imports take seconds and need no cleanup."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

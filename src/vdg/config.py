@@ -20,28 +20,20 @@ from pydantic import (
     model_validator,
 )
 
-from vdg import data, published, systems
+from vdg import data, systems
 from vdg.errors import InputError
+from vdg.layout import REFERENCES
+from vdg.metrics import perceptual, scorer
+from vdg.published import Published
 from vdg.settings import MOST, Count, Float, Fraction, Section, TrainingSettings
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
-REFERENCES = ("real", "copy-source", "mean-image")
-"""Rows that need no network."""
 DEFAULT = "default"  # the settings of a network on every data set
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Name = Annotated[str, Field(pattern=NAME, max_length=64)]
 Names = Annotated[list[Name], Field(min_length=1)]
-
-
-def _published(name: str) -> str:
-    if name not in published.TABLE:
-        raise ValueError(f"not a row of the paper's table: {', '.join(published.TABLE)}")
-    return name
-
-
-Published = Annotated[str, AfterValidator(_published)]
 
 
 # --- systems --------------------------------------------------------------------------------------
@@ -200,6 +192,16 @@ class Dataset(Section):
         if pad is not None and pad <= self.width:
             raise ValueError(
                 f"evaluation.pad_width = {pad}: must be larger than the width, {self.width}"
+            )
+        if crop == scorer.WIDE:
+            raise ValueError(
+                f"evaluation.crop_width = {crop}: ssim_{crop} is the SSIM with a window of {crop}: "
+                f"choose {crop - 1} or {crop + 1}"
+            )
+        if self.evaluation.lpips and min(self.height, self.width) < perceptual.SMALLEST:
+            raise ValueError(
+                f"evaluation.lpips = true: its network needs sides of {perceptual.SMALLEST} pixels "
+                "or more: leave it out"
             )
         if self.evaluation.pose == "silhouettes" and not rendered:
             raise ValueError(

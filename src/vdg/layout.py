@@ -5,6 +5,8 @@ from pathlib import Path
 
 CONFIGS, DATA, MODELS = Path("configs"), Path("data"), Path("models")
 LOSSES, SCORES, PICTURES = Path("losses"), Path("scores"), Path("pictures")
+REFERENCES = ("real", "copy-source", "mean-image")
+"""Rows of the table that need no network."""
 REPORT_CONFIG = CONFIGS / "report.json"
 
 

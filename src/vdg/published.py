@@ -4,6 +4,10 @@ Lakhal, Lanz, Cavallaro, "Pose Guided Human Image Synthesis by View Disentanglem
 Weighting Loss", ECCV 2018 workshops; read from the slides of the talk.
 """
 
+from typing import Annotated
+
+from pydantic import AfterValidator
+
 COLUMNS = {
     "market1501": ("ssim", "is", "mask_ssim", "mask_is"),
     "deepfashion": ("ssim", "is"),
@@ -19,6 +23,15 @@ TABLE = {
     "VDG_w": {"market1501": (0.266, 3.453, 0.783, 3.227), "deepfashion": (0.702, 3.491)},
 }
 
+
+def _known(name: str) -> str:
+    if name not in TABLE:
+        raise ValueError(f"not a row of the paper's table: {', '.join(TABLE)}")
+    return name
+
+
+Published = Annotated[str, AfterValidator(_known)]
+"""The name of a row of the table."""
 FULL = "VDG"  # the row of the whole method
 WEIGHTED = "VDG_w"  # the row that the paper does not define
 

@@ -57,26 +57,28 @@ def set_up(seed: int, deterministic: bool = True, threads: int | None = None) ->
 def provenance(device: torch.device, config, processes: int = 1) -> dict[str, str]:
     """Device, mode and versions of a run, without time, path or host name: bytes stay stable.
 
+    Without Python's version, too, on which no number depends: a model would have other bytes on
+    every Python, and what stands on it would be trained again.
+
     config: of a run, with `deterministic`, and for a training `precision`.
     """
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
         name = f"{device.type}, {torch.get_num_threads()} threads"
-    versions = f"torch {torch.__version__}, Python {sys.version.split()[0]}"
     mode = getattr(config, "precision", "fp32")
     mode += ", deterministic" if config.deterministic else ", not deterministic"
     mode += f", {processes} processes" if processes > 1 else ""
-    return {"device": name, "mode": mode, "versions": versions}
+    return {"device": name, "mode": mode, "versions": f"torch {torch.__version__}"}
 
 
 def scratch_folder(run: dict, inputs: list[Path]) -> Path:
     """Folder of the checkpoints of one unfinished training run.
 
-    run: its settings and the hashes of its code. The name is a hash of everything that the training
-    depends on: of these and of its input files. A run therefore never resumes another run's checkpoint. The folder is
-    not a DVC output, because a persisted output would carry the weights of old settings into a new
-    run. It lies in the repository itself, even if DVC runs the stage in a temporary copy.
+    run: its settings and the hashes of its code. The name is a hash of these, of the input files
+    and of torch's version, so that a run never resumes another run's checkpoint. The folder is not
+    a DVC output, because a persisted output would carry the weights of old settings into a new run.
+    It lies in the repository itself, even if DVC runs the stage in a temporary copy.
     """
     # file names, not paths: a queued run in a temporary copy must get the same folder
     files = sorted((path.name, sha256(path)) for path in inputs)

@@ -10,6 +10,7 @@ COMMANDS = {
     "generate": "the person of a picture in another pose, or in the poses of a motion",
     "score": "metrics of a folder of generated pictures, of any system",
     "augment": "more pictures of people, with Market-1501's names, for re-identification",
+    "keypoints": "key points of any tool as CSV, OpenPose's or COCO's JSON, and drawn",
     "people": "a folder of rendered people, to try things out",
     "demo": "a page to try the models: pick a person, drag the joints of a pose",
     "export": "a trained model in half precision, or as an ONNX file",
@@ -25,7 +26,8 @@ def main() -> None:
     elif name in COMMANDS:
         sys.argv = [f"vdg {name}", *rest]  # what argparse calls the program
         cli.quiet_until_run()
-        cli.run(lambda: importlib.import_module(f"vdg.commands.{name}").main())
+        command = importlib.import_module(f"vdg.commands.{name}")
+        cli.run(command.main)
     else:
         close = difflib.get_close_matches(name, COMMANDS, 1)
         hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(COMMANDS)}"

@@ -3,15 +3,16 @@
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from vdg import cli
 from vdg.errors import InputError
+from vdg.inference.private_folder import private_folder
 from vdg.inference.transfer import PRETRAINED
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 PASSWORD = "VDG_PASSWORD"
+SESSIONS = 64  # whose state is kept; an older visitor is told to reload the page
 SHORTEST = 8  # characters of a password; the server does not slow down who guesses
 
 
@@ -32,8 +33,8 @@ def main():
     args = parser.parse_args()
     if args.password_file and not args.login:
         parser.error("--password-file goes with --login")
-    with tempfile.TemporaryDirectory() as folder:  # uploads and results, deleted on exit
-        os.environ["GRADIO_TEMP_DIR"] = folder
+    with private_folder() as folder:  # uploads and results
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)
         serve(args)
 
 
@@ -68,6 +69,8 @@ def serve(args: argparse.Namespace) -> None:
             run_history=False,
             enable_monitoring=False,
             max_file_size="20mb",
+            state_session_capacity=SESSIONS,
+            app_kwargs={"exception_handlers": {KeyError: demo.unknown_event}},
             theme=theme,
             footer_links=[],
         )

@@ -17,6 +17,7 @@ from vdg.inference.transfer import PRETRAINED, PoseTransfer, split_azimuth
 from vdg.keypoints.annotations import keypoints_csv
 
 ROWS = 8  # of the strip of a motion
+MOST_VIEWS = 360  # of a turntable, one per degree
 
 
 def main():
@@ -26,23 +27,25 @@ def main():
     add("--source", type=Path, required=True, metavar="PICTURE", help="of one person, whole")
     add(
         "--keypoints",
-        metavar="CSV:NAME|JSON",
-        help="of the source, in its own pixels; without them they are estimated",
+        metavar="FILE[:NAME]",
+        help="of the source, a file of any tool (docs/keypoints.md), in the source's pixels or on "
+        "a canvas that the file names; without them they are estimated",
     )
     add(
         "--pose",
         nargs="+",
         default=["walk"],
         metavar="POSE",
-        help="NAME or NAME@DEGREES of a bundled pose, CSV:NAME or OpenPose JSON in pixels of the "
-        "model's pictures, or another picture; JSON:K and PICTURE:K are the K-th person, counted "
-        "from 0; several poses give a row each",
+        help="NAME or NAME@DEGREES of a bundled pose, a file of key points, FILE or FILE:NAME, or "
+        "another picture; FILE:K and PICTURE:K are the K-th person, counted from 0; several poses "
+        "give a row each. Key points are in pixels of --pose-size, of the canvas that the file "
+        "names, or else of the model's pictures",
     )
     add(
         "--motion",
         action="store_true",
-        help="the poses are a motion's frames, JSON files or images in natural order, or a folder "
-        "of them (then --motion is implied): also writes numbered images and a GIF",
+        help="the poses are a motion's frames, files of key points or images in natural order, "
+        "or a folder of them (then --motion is implied): also writes numbered images and a GIF",
     )
     add("--smooth", action="store_true", help="smooth a motion, and close gaps of up to 3 frames")
     add("--fit", action="store_true", help="scale a motion of any size into the model's images")
@@ -50,9 +53,12 @@ def main():
     add("--person", type=int, metavar="K", help="of several in the source, counted from 0")
     add("--output", type=Path, default=Path("posed.png"), metavar="PNG")
     add("--device", type=cli.device, default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    cli.add_reading(parser)
     args = parser.parse_args()
     if args.turntable is not None and (len(args.pose) > 1 or args.turntable < 2):
         parser.error("--turntable takes one named pose, and two views or more")
+    if (args.turntable or 0) > MOST_VIEWS:
+        parser.error(f"--turntable takes at most {MOST_VIEWS} views, one per degree")
     if (args.person or 0) < 0:
         parser.error("--person counts from 0")
     if args.output.suffix.lower() != ".png":
@@ -75,7 +81,7 @@ def main():
     outputs.require_replaceable(files, [str(args.source), args.keypoints or "", *poses])
     model = PoseTransfer.load(args.model, args.device)
     picture = open_picture(args.source)
-    finder = PoseFinder(model.size, model.device, args.output)
+    finder = PoseFinder(model.size, model.device, args.output, cli.reading_options(args))
     source = finder.source(args.source, picture, args.keypoints, args.person)
     if moving:
         poses, targets = finder.motion(poses, args.smooth, args.fit)

@@ -32,8 +32,8 @@ def fetch(reader, config: dict, output: Path) -> None:
     if reader is synthetic:
         source = _render(source, config["height"], output)
         reader = market1501
-    # first, because its error explains how to get the data set
     resizing = _resizing(reader, source)
+    # first, because its error explains how to get the data set
     archive = locate(
         _rooted(source["archive"]), url=source["url"], sha256=source["sha256"], help=reader.HELP
     )
@@ -79,7 +79,9 @@ def _pack(source: dict, size: dict, output: Path) -> None:
     """Write a folder of images, whose key points are moved to the frame of the packed images."""
     root = locate(_rooted(source["archive"]), url=None, sha256=None, help=folder.HELP)
     given = source["annotations"]
-    annotations = None if given is None else _bring(given, "annotations")
+    annotations = None
+    if given is not None:  # or a folder of a file per picture
+        annotations = _rooted(given) if _rooted(given).is_dir() else _bring(given, "annotations")
     options = {"test_fraction": source["test_fraction"], "seed": source["seed"]}
     parts = folder.read(root, annotations=annotations, **size, **options)
     for part, (images, keypoints) in parts.items():

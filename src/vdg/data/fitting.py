@@ -29,8 +29,12 @@ class Frame(NamedTuple):
         Joints are indices of pixels, whose centres are mapped: pixel k spans [k, k + 1). An index
         may be fractional: the image begins at -0.5.
         """
-        moved = np.floor((keypoints + 0.5) * self.scale + [self.top, self.left])
+        moved = np.floor(self.exact(keypoints + 0.5))
         return np.where((keypoints > -1).all(-1, keepdims=True), moved, -1).astype(np.int16)
+
+    def exact(self, places: np.ndarray) -> np.ndarray:
+        """Map places (..., 2) without rounding: float (y, x), where pixel k spans [k, k + 1)."""
+        return places * self.scale + [self.top, self.left]
 
     def undo(self, placed: np.ndarray) -> np.ndarray:
         """The inverse of `place`: float (..., 18, 2), fractional indices; missing joints stay -1.

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from vdg.data.archive import Archive
 from vdg.data.clutter import composed
-from vdg.data.fitting import letter_box, require_inside
+from vdg.data.fitting import letter_box
 from vdg.data.images import ImageSet
 from vdg.data.names import (
     SUFFIXES,
@@ -26,7 +26,7 @@ from vdg.data.names import (
     splits,
 )
 from vdg.errors import InputError
-from vdg.keypoints.annotations import check_names, read_keypoints
+from vdg.keypoints.by_picture import ByPicture
 
 HELP = (
     "put your images there, a folder per person with two images or more of each, such as"
@@ -64,9 +64,9 @@ def read(
     Images are scaled to fit into height x width, and their edge pixels fill the rest; key points
     move along.
 
-    root: the folder, or a zip archive of it. annotations: a CSV of key points by path in the
-    folder, in pixels of the original images; None: there are none. test_fraction: of the
-    identities, drawn with `seed`; at least one identity is in each split.
+    root: the folder, or a zip archive of it. annotations: key points of any tool by path in
+    the folder, in pixels of the original images or of a canvas that the file names; None: none.
+    test_fraction: of the identities, drawn with `seed`; at least one is in each split.
 
     Raises InputError for a folder without two identities of two images each, for images that
     cannot be read, and for annotations that do not fit.
@@ -74,7 +74,7 @@ def read(
     with Archive(root) as archive:
         photos = listing(archive)
         check(photos, archive)
-        given = None if annotations is None else annotated(annotations, photos, archive)
+        given = None if annotations is None else annotated(annotations, archive)
         held_out = split([photo.identity for photo in photos], test_fraction, seed)
         parts = {
             "train": [photo for photo in photos if photo.identity not in held_out],
@@ -248,26 +248,18 @@ def _check_pairs(photos: list[Photo], root: Path) -> None:
         )
 
 
-def annotated(path: Path, photos: list[Photo], archive: Archive) -> Keypoints:
-    """The annotated key points of photos by path in the folder, in pixels of the original images.
+def annotated(path: Path, archive: Archive) -> ByPicture:
+    """The annotated key points of photos by path in the folder; see vdg.keypoints.by_picture.
 
     Raises InputError for a row of no image, and two rows of one.
     """
-    rows: Keypoints = {}
-    for given, joints in read_keypoints(path).items():
-        if (name := composed(given)) in rows:
-            raise InputError(
-                f"{path}: {name} has two rows, whose names differ in their Unicode form alone (NFC "
-                "and NFD): remove one"
-            )
-        rows[name] = joints
-    check_names(rows, archive.members, f"{path}")
-    wanted = {photo.member for photo in photos}
-    return {name: joints for name, joints in rows.items() if name in wanted}
+    given = ByPicture(path)
+    given.rename(archive.members, composed)
+    return given
 
 
 def _read(
-    archive: Archive, photos: list[Photo], size: tuple[int, int], given: Keypoints | None, what: str
+    archive: Archive, photos: list[Photo], size: tuple[int, int], given: ByPicture | None, what: str
 ) -> tuple[ImageSet, Keypoints | None]:
     images = np.empty((len(photos), *size, 3), np.uint8)
     placed: Keypoints = {}
@@ -275,9 +267,9 @@ def _read(
         picture = archive.picture(photo.member)
         images[index], frame = letter_box(picture, size)
         if given is not None and photo.member in given:
-            joints = given[photo.member]
-            where = f"{archive.root}: the annotation of {photo.member}"
-            require_inside(joints, (picture.height, picture.width), where, "its image")
+            joints = given.joints(photo.member, (picture.height, picture.width))
             placed[photo.name] = frame.place(joints)
+    if given is not None:
+        given.say_beyond()
     names, identities = ([getattr(p, key) for p in photos] for key in ("name", "identity"))
     return ImageSet(names, identities, images), None if given is None else placed

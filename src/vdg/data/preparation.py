@@ -13,6 +13,7 @@ from vdg.data.images import ImageSet
 from vdg.data.pairs import all_pairs, hold_out, is_valid
 from vdg.data.pose_set import PoseSet
 from vdg.errors import InputError
+from vdg.keypoints import order
 from vdg.keypoints.annotations import check_names, read_keypoints, read_pairs
 from vdg.pose import pose_mask
 
@@ -81,6 +82,13 @@ def _report_shared(identities: list[str], published: bool) -> None:
     print(f"{shared}; kept, as the published list of pairs has them", file=sys.stderr)
 
 
+def _doubt(keypoints: dict[str, np.ndarray], annotation: Path) -> None:
+    """Warn of joints that the people's anatomy shows to be in another order."""
+    people = np.array(list(keypoints.values()), float).reshape(-1, 18, 2)
+    for doubt in order.doubts(np.where(people < 0, np.nan, people)):
+        print(f"warning: {annotation}: {doubt}", file=sys.stderr)
+
+
 @dataclass
 class _Part:
     part: str
@@ -96,6 +104,7 @@ class _Part:
         annotation = download / f"annotation-{part}.csv"
         if annotation.is_file():
             keypoints = read_keypoints(annotation)
+            _doubt(keypoints, annotation)
         else:
             found = estimators.load(*size, device)(images.images)
             keypoints = dict(zip(images.names, found, strict=True))

@@ -1,19 +1,17 @@
 """Read folders of generated images of any system, to score them with the same metrics."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from vdg.data.clutter import composed, is_clutter
 from vdg.data.decoding import open_file, opened, upright
-from vdg.data.fitting import require_inside
 from vdg.errors import InputError
-from vdg.keypoints.annotations import read_keypoints
+from vdg.evaluation.names import SUFFIXES, VIS, bare, places, target_of
+from vdg.keypoints.by_picture import ByPicture
 from vdg.pose import pose_mask
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
-VIS = "_vis"
 Pictures = dict[str, np.ndarray]
 """Images by file name without suffix, sorted by name: uint8 (H, W, 3) each."""
 
@@ -51,61 +49,59 @@ def _read(file: Path, mode: str) -> np.ndarray:
         return np.asarray(upright(picture, str(file)).convert(mode))
 
 
-def split_strips(strips: Pictures, where: str) -> tuple[Pictures, Pictures]:
-    """Split strips of source | target | generated image. Returns (generated, targets).
-
-    Names that end in _vis, as PATN's do, are strips of five: source | source pose | target |
-    target pose | generated image.
-    """
-    generated, targets = {}, {}
-    for name, strip in strips.items():
-        count, word = (5, "five") if name.endswith(VIS) else (3, "three")
-        if strip.shape[1] % count:
-            raise InputError(
-                f"{where}: {name} is {strip.shape[1]} wide, not {word} pictures side by side"
-            )
-        *others, generated[name] = np.split(strip, count, axis=1)
-        targets[name] = others[-1] if count == 3 else others[2]
-    return generated, targets
-
-
-def pair_name(source: str, target: str) -> str:
-    """The name of a generated image, without suffix, by the file names of its pair."""
-    return f"{_bare(source)}__{_bare(target)}"
-
-
-def strip_name(source: str, target: str) -> str:
-    """The name of a strip, without suffix, as PATN's code writes it."""
-    return f"{source}___{target}{VIS}"
+def formats(folder: Path) -> set[str]:
+    """The formats of a folder's images, "JPEG" or "PNG", by their first bytes."""
+    found = set()
+    for path in Path(folder).iterdir():
+        if path.suffix.lower() in SUFFIXES:
+            with open_file(path) as data:
+                found.add("JPEG" if data.read(2) == b"\xff\xd8" else "PNG")
+    return found
 
 
 def in_order(pictures: Pictures, pairs: Iterable[tuple[str, str]]) -> Pictures:
-    """The images, named by `pair_name` or `strip_name`, in the order of a list of pairs.
+    """The images, named as `vdg.evaluation.names.spellings`, in the order of a list of pairs.
 
-    Raises InputError for a name without a pair.
+    Raises InputError for a name without a pair, or that is of two pairs.
     """
-    places = {}
-    for i, pair in enumerate(pairs):
-        places |= {composed(name(*pair)): i for name in (pair_name, strip_name)}
+    known = places((composed(source), composed(target)) for source, target in pairs)
     for name in pictures:
-        if name not in places:
+        if name not in known:
             raise InputError(
                 f"{name} is no pair of the list: pictures are named SOURCE__TARGET, or strips "
                 f"SOURCE___TARGET{VIS}"
             )
-    return {name: pictures[name] for name in sorted(pictures, key=lambda name: places[name])}
+        if known[name] < 0:
+            raise InputError(f"{name} may be two pairs of the list: rename it SOURCE__TARGET")
+    return {name: pictures[name] for name in sorted(pictures, key=lambda name: known[name])}
 
 
-def _bare(name: str) -> str:
-    return Path(name).stem if Path(name).suffix.lower() in SUFFIXES else name
+def partners(pictures: Pictures, others: Pictures, kind: str, partner: str) -> Pictures:
+    """The partner of each image among others, under the image's own name.
+
+    It has the same name, or, where no name is the same, that which the image's ends in: B of
+    A_2_B_vis. kind, partner: what they are, for messages. Raises InputError for images without a
+    partner, and with equal names for partners without an image.
+    """
+    if pictures.keys() & others.keys():
+        require_same_names(pictures, others, kind, partner)
+        return {name: others[name] for name in pictures}
+    known = {bare(name): name for name in others}
+    found = {name: target_of(name, known) for name in pictures}
+    lonely = [name for name, target in found.items() if target is None]
+    if lonely:
+        raise InputError(
+            f"{len(lonely)} of {len(pictures)} {kind} pictures have no {partner} picture of the "
+            f"same name, or of the name that theirs ends in: {_first(lonely)}"
+        )
+    return {name: others[known[target]] for name, target in found.items() if target}
 
 
 def stack(generated: Pictures, targets: Pictures) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Match images by name. Returns names, generated and target images (N, H, W, 3).
+    """Names, generated and target images (N, H, W, 3), of equal names, in the targets' order.
 
-    Raises InputError for images without a partner or of another size.
+    Raises InputError for images of another size.
     """
-    require_same_names(generated, targets, "generated", "target")
     size = next(iter(targets.values())).shape
     for name in targets:
         for kind, pictures in (("target", targets), ("generated", generated)):
@@ -124,20 +120,19 @@ def require_same_names(one: Pictures, other: Pictures, first: str, second: str) 
     for here, there, kind, partner in ((one, other, first, second), (other, one, second, first)):
         lonely = [name for name in here if name not in there]
         if lonely:
-            shown = ", ".join(lonely[:3]) + (", ..." if lonely[3:] else "")
             raise InputError(
                 f"{len(lonely)} of {len(here)} {kind} pictures have no {partner} picture of the "
-                f"same name: {shown}"
+                f"same name: {_first(lonely)}"
             )
 
 
-def read_masks(folder: Path, targets: Pictures) -> np.ndarray:
-    """Masks of the targets from images of equal names: bool (N, H, W), body above 127.
+def stack_masks(masks: Pictures, targets: Pictures, folder: Path) -> np.ndarray:
+    """Masks of the targets, (H, W) each, as bool (N, H, W), body above 127, named as `partners`.
 
+    folder: where they are from, for messages.
     Raises InputError for a mask without a target, of another size or without a body.
     """
-    masks = read_folder(folder, "L")
-    require_same_names(masks, targets, "mask", "target")
+    masks = partners(targets, masks, "target", "mask")
     for name, target in targets.items():
         if masks[name].shape != target.shape[:2]:
             raise InputError(
@@ -151,62 +146,58 @@ def read_masks(folder: Path, targets: Pictures) -> np.ndarray:
     return np.stack([masks[name] > 127 for name in targets])
 
 
-def draw_masks(keypoints: Path, targets: Pictures) -> np.ndarray:
-    """Pose masks M_b of the targets, (N, H, W), from a CSV of key points.
+def draw_masks(keypoints: Sequence[Path], targets: Pictures) -> np.ndarray:
+    """Pose masks M_b of the targets, (N, H, W), from files of key points that name their pictures.
 
-    A target uses the row whose name occurs in its file name. If several occur, the one that ends
-    last is used, because other systems name their files SOURCE___TARGET; of those that end in one
-    place, the longest.
+    A target uses the row whose name its file name is or ends in, because other systems name their
+    files SOURCE___TARGET; of several such rows, that of the longest name.
 
-    Raises InputError for a target without a row or joint, and for joints outside of it.
+    Raises InputError for a target without a row or joint, and for many joints outside of it.
     """
     rows = _rows(keypoints)
+    where = ", ".join(map(str, keypoints))
     masks = []
     for name, target in targets.items():
-        joints = rows[_row_of(name, rows, keypoints)]
-        _check_joints(joints, name, target.shape[:2], keypoints)
+        row = name if name in rows else target_of(name, rows)
+        if row is None:
+            raise InputError(
+                f"{where} has no row for {name}: add one, named as the picture is, with _ for /, "
+                "or the file of the other split to --keypoints"
+            )
+        given, picture = rows[row]
+        joints = given.pixels(picture, target.shape[:2])
+        if (joints < 0).all():  # an empty mask, with which mask-SSIM is always 1
+            raise InputError(f"{given.path} has no joint for {name}: leave its picture out")
         masks.append(pose_mask(joints, *target.shape[:2]))
+    for given in {id(given): given for given, _ in rows.values()}.values():
+        given.say_beyond()
     return np.stack(masks)
 
 
-def _rows(keypoints: Path) -> dict[str, np.ndarray]:
-    """Key points (18, 2) by the name that a data set gives an image, without suffix.
+def _rows(keypoints: Sequence[Path]) -> dict[str, tuple[ByPicture, str]]:
+    """The file and the picture in it by the name that a data set gives an image, without suffix.
 
     Raises InputError for two rows of one name.
     """
-    given: dict[str, str] = {}
-    rows: dict[str, np.ndarray] = {}
-    for name, joints in read_keypoints(keypoints).items():
-        # anna/01.jpg is anna_01, as in vdg.data.folder
-        row = Path(composed(name).replace("/", "_")).stem
-        if row in rows:
-            raise InputError(
-                f"{keypoints}: {given[row]} and {name} have one name, {row}, without a suffix: "
-                "rename one"
-            )
-        given[row], rows[row] = name, joints
+    rows: dict[str, tuple[ByPicture, str]] = {}
+    for given in map(ByPicture, keypoints):
+        for name in given:
+            # anna/01.jpg is anna_01, as in vdg.data.folder
+            row = composed(Path(name.replace("/", "_")).stem)
+            if row in rows:
+                other, first = rows[row]
+                same = other.path == given.path
+                where = f"{given.path}:" if same else f"{other.path} and {given.path}:"
+                raise InputError(
+                    f"{where} {first} and {name} have one name, {row}, without a suffix: rename one"
+                )
+            rows[row] = given, name
     return rows
-
-
-def _row_of(name: str, rows: dict[str, np.ndarray], keypoints: Path) -> str:
-    """The row of a target, as in `draw_masks`. Raises InputError if there is none."""
-    if name in rows:
-        return name
-    found = [row for row in rows if row in name]
-    if not found:
-        raise InputError(
-            f"{keypoints} has no row for {name}: add one, named as the picture is, with _ for /"
-        )
-    # by its end, because a row's name may be the end of another's: anna_01 in hanna_01
-    return max(found, key=lambda row: (name.rfind(row) + len(row), len(row)))
-
-
-def _check_joints(joints: np.ndarray, name: str, size: tuple[int, int], keypoints: Path) -> None:
-    """Raise InputError for joints outside of a target, and if all are missing."""
-    require_inside(joints, size, f"{keypoints}: {name}", "its image")
-    if (joints < 0).all():  # an empty mask, with which mask-SSIM is always 1
-        raise InputError(f"{keypoints} has no joint for {name}: leave its picture out")
 
 
 def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[0]} high, {shape[1]} wide"
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if names[3:] else "")

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from vdg import systems
 from vdg.data.batches import load_pairs
 from vdg.drawing import skeleton
-from vdg.evaluation.image_folders import pair_name, strip_name
+from vdg.evaluation.names import pair_name, strip_name
 from vdg.evaluation.pairs import EvalPairs, generate
 from vdg.files import replacing_folder
 from vdg.keypoints.annotations import PAIRS_HEADER

@@ -12,6 +12,7 @@ from vdg.evaluation import pose_metrics
 from vdg.evaluation.pairs import EvalPairs, generate
 from vdg.evaluation.pictures import write_pictures
 from vdg.files import read_arrays, write_arrays, write_bytes, write_json
+from vdg.layout import REFERENCES
 from vdg.metrics import classifiers, perceptual
 from vdg.metrics.fid import Statistics, statistics
 from vdg.metrics.perceptual import Perceptual
@@ -43,13 +44,9 @@ def references(config: EvaluationConfig, data: Path, output: Path) -> None:
     scorer.references["train_fid"] = statistics(features)
     total = sum(train.images[chunk].long().sum(0) for chunk in trained_on.split(256))
     mean = (total / len(trained_on)).round().to(torch.uint8).cpu().numpy()
-    rows = {
-        "real": targets,
-        "copy-source": pairs.images(0),
-        "mean-image": np.broadcast_to(mean, targets.shape),
-    }
+    copied, mean_image = pairs.images(0), np.broadcast_to(mean, targets.shape)
     floor = noise_floor(scorer.masks[:FLOOR_MASKS])
-    for name, images in rows.items():
+    for name, images in zip(REFERENCES, (targets, copied, mean_image), strict=True):
         about = {"mask_ssim_floor": floor}
         _write(output, name, scorer, np.ascontiguousarray(images), pairs, about)
     write_arrays(output / "samples.safetensors", pairs.examples(pairs.shown))

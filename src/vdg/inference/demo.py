@@ -10,25 +10,25 @@ from typing import Annotated
 
 import gradio as gr
 import numpy as np
+from fastapi.responses import JSONResponse
 from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
 from vdg import estimators
-from vdg.data.fitting import Frame, letter_box, open_picture
-from vdg.data.synthetic.render import NAMED_POSES, render
-from vdg.drawing import COLOURS, enlarge
+from vdg.data.decoding import open_file, opened
+from vdg.data.fitting import Frame, as_rgb, letter_box
+from vdg.data.synthetic.render import NAMED_POSES
+from vdg.drawing import enlarge
 from vdg.errors import InputError
+from vdg.inference import bundled
+from vdg.inference.bundled import BONES
 from vdg.inference.pose_finder import doubts, pose_doubts
 from vdg.inference.transfer import PoseTransfer, named_height, named_pose, require_torso
-from vdg.pose import SKELETON, TORSO, has_torso
+from vdg.pose import TORSO, has_torso
 from vdg.runtime import select_device
 
 SHOWN_HEIGHT = 384  # pixels; height of the images on the page
 LARGEST_SIDE = 1024  # pixels; uploads are shrunk to this side, which exceeds every model's input
-PEOPLE = 8
-# even identities are the test split of the embedded data set, unseen in training
-IDENTITIES = range(2, 2 * PEOPLE + 1, 2)
-RENDERED = 128  # pixels; height of the bundled people's images
 
 # A skeleton with draggable joints; a double click makes a joint missing. Its value has the keys
 # "size": [H, W]; "joints": [[y, x], ...], -1 for missing joints; "parked": positions at which
@@ -124,9 +124,7 @@ def data_uri(image: Image.Image) -> str:
 
 def skeleton_editor(elem_id: str) -> gr.HTML:
     """A skeleton with draggable joints; see TEMPLATE."""
-    colours = ["rgb({}, {}, {})".format(*COLOURS[i % len(COLOURS)]) for i in range(len(SKELETON))]
-    bones = [[a, b, colour] for (a, b), colour in zip(SKELETON, colours, strict=True)]
-    template = TEMPLATE.replace("BONES", json.dumps(bones)).replace("HEIGHT", str(SHOWN_HEIGHT))
+    template = TEMPLATE.replace("BONES", json.dumps(BONES)).replace("HEIGHT", str(SHOWN_HEIGHT))
     return gr.HTML(
         html_template=template,
         css_template=CSS,
@@ -186,7 +184,7 @@ class Studio:
         self.choices = choices
         chosen = str(select_device(device))
         self.model = functools.cache(functools.partial(self._load, chosen))
-        self.people = [_bundled(identity) for identity in IDENTITIES]
+        self.people = bundled.people()
 
     def _load(self, device: str, name: str) -> PoseTransfer:
         if name not in self.choices:
@@ -195,7 +193,7 @@ class Studio:
 
     def person(self, index: int, model: str):
         """A bundled person. Returns (image, value of the source's editor)."""
-        if index not in range(len(self.people)):
+        if type(index) is not int or index not in range(len(self.people)):
             raise InputError(f"there is no person {index!r}: reload the page")
         image, keypoints = self.people[index]
         size = self.model(model).size
@@ -209,7 +207,9 @@ class Studio:
         skeleton.
         """
         _require_picture(path)
-        image = open_picture(Path(path))
+        file = Path(path)
+        with open_file(file) as opened_file, opened(opened_file, file.name) as picture:
+            image = as_rgb(picture, file.name)  # messages name the file without its folder
         image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
         size = self.model(model).size
         joints = self._estimated(image, model) if estimators.available() else None
@@ -279,15 +279,6 @@ def _frame(image: Image.Image, size: tuple[int, int]) -> Frame:
     return Frame.of(image.height, image.width, size)
 
 
-def _bundled(identity: int) -> tuple[Image.Image, np.ndarray]:
-    """Image and key points of the first view of a rendered person with a complete torso."""
-    for view in range(50):
-        picture = render(identity, view, RENDERED, 0)
-        if has_torso(picture.keypoints):
-            return Image.fromarray(picture.image), picture.keypoints
-    raise InputError(f"no view of identity {identity} shows the whole torso")
-
-
 def _require_picture(picture: Image.Image | str | None) -> None:
     if picture is None:
         raise InputError("there is no picture yet: pick a person, or give a picture of yours")
@@ -304,6 +295,11 @@ def _told(function):
             raise gr.Error(str(error), print_exception=False) from error
 
     return wrapped
+
+
+def unknown_event(_request, _error: KeyError) -> JSONResponse:
+    """The answer to an event that names no handler of the page."""
+    return JSONResponse({"detail": "there is no such handler: reload the page"}, 400)
 
 
 def build(studio: Studio) -> gr.Blocks:
@@ -360,8 +356,10 @@ def build(studio: Studio) -> gr.Blocks:
             "show_progress": "hidden",
         }
 
-        def choose(chosen: gr.SelectData, model: str):
-            return studio.person(chosen.index, model)
+        # not gr.SelectData, which Gradio cannot make of a malformed event
+        def choose(chosen: gr.EventData, model: str):
+            event = chosen._data if isinstance(chosen._data, dict) else {}
+            return studio.person(event.get("index"), model)
 
         posing = newest | {
             "fn": _told(studio.pose),

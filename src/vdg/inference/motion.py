@@ -15,6 +15,7 @@ from vdg.errors import InputError
 from vdg.pose import TORSO
 
 WINDOW, ORDER = 7, 2  # frames and degree of the Savitzky-Golay filter; 7 are 0.3 s of a video
+MOST_FRAMES = 2000  # 80 s of a video; all are in memory at once, and in one GIF
 LONGEST_GAP = 3  # frames that are interpolated; over a longer gap a limb may do anything
 FITTED = 0.9  # of the frame's height or width that a fitted motion fills, as in detectors' crops
 
@@ -30,11 +31,17 @@ def frames(texts: list[str]) -> list[str]:
 
     Of a folder, JSON files are its frames if there are any, else images.
 
-    Raises InputError for a folder without frames, and for fewer than two frames.
+    Raises InputError for a folder without frames, and for fewer than two or more than MOST_FRAMES;
+    a single file of key points may hold several.
     """
     found = expanded(texts)
-    if len(found) < 2:
+    if len(found) < 2 and Path(found[0]).suffix.lower() not in (".json", ".csv"):
         raise InputError(f"{' '.join(texts)}: a motion has two frames or more")
+    if len(found) > MOST_FRAMES:
+        raise InputError(
+            f"{texts[0]}: a motion of {len(found)} frames, at most {MOST_FRAMES} are possible: "
+            "split it, or take every second frame"
+        )
     return sorted(found, key=natural)
 
 
@@ -51,7 +58,7 @@ def _inside(folder: Path) -> list[Path]:
     for suffixes in ((".json",), SUFFIXES):
         if chosen := [path for path in files if path.suffix.lower() in suffixes]:
             return sorted(chosen, key=natural)
-    raise InputError(f"{folder} holds no frames: OpenPose's JSON files or images")
+    raise InputError(f"{folder} holds no frames: JSON files of key points or images")
 
 
 def smooth(poses: np.ndarray) -> np.ndarray:
@@ -99,5 +106,5 @@ def whole(poses: np.ndarray) -> np.ndarray:
 
 def pixels(poses: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Poses as int16 key points (T, 18, 2) inside a frame (H, W), -1 = missing."""
-    inside = np.clip(np.rint(poses), 0, np.array(size) - 1)
+    inside = np.clip(np.floor(poses + 0.5), 0, np.array(size) - 1)
     return np.where(np.isnan(poses), -1, inside).astype(np.int16)

@@ -1,4 +1,4 @@
-"""Write a generator as an ONNX file, which runs without PyTorch, in a page or on a phone.
+"""Write a generator as an ONNX file, which runs without PyTorch: in a page, in other languages.
 
 Needs the packages of requirements-onnx.txt.
 """
@@ -9,6 +9,7 @@ import io
 import logging
 import re
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -19,8 +20,9 @@ from vdg.inference.transfer import PoseTransfer, named_pose
 
 PACKAGES = "onnx", "onnxscript", "onnxruntime"
 INPUTS, OUTPUT = ("image", "source", "target"), "result"
-TOLERANCE = 1e-4  # of the images, whose range is [-1, 1]
+TOLERANCE, HALF_TOLERANCE = 1e-4, 1e-3  # of the images, whose range is [-1, 1]
 TRIED = 3  # images of the comparison; another batch size than that of the export
+SMALL = 4096  # numbers of a tensor that is not worth a Cast
 
 
 def missing() -> list[str]:
@@ -28,33 +30,66 @@ def missing() -> list[str]:
     return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
 
 
-def convert(model: PoseTransfer) -> bytes:
-    """The bytes of an ONNX file that computes what the generator does.
-
-    Inputs: `image` (B, 3, H, W) in [-1, 1]; `source` and `target`, key points (B, 18, 2), (y, x) in
-    pixels, -1 = missing. Output: `result` (B, 3, H, W) in [-1, 1]. All float32; B is any number.
-    The file's metadata are those of the model file, as JSON under the key `vdg`.
-
-    Raises InputError if packages are missing, and if onnxruntime's result differs from PyTorch's by
-    more than TOLERANCE.
-    """
+def require_packages() -> None:
+    """Raise InputError if packages are missing."""
     if lacking := missing():
         raise InputError(
             f"ONNX needs {', '.join(lacking)}: pip install --requirement requirements-onnx.txt"
         )
+
+
+def convert(model: PoseTransfer, half: bool = False) -> bytes:
+    """The bytes of an ONNX file that computes what the generator does.
+
+    Inputs: `image` (B, 3, H, W) in [-1, 1]; `source` and `target`, key points (B, 18, 2), (y, x) in
+    pixels, -1 = missing. Output: `result` (B, 3, H, W) in [-1, 1]. All float32; B is any number.
+    The file's metadata are those of the model file, as JSON under the key `vdg`. Nothing else in it
+    comes from the machine that writes it.
+
+    half: round all large weights to float16. Without it only those that float16 represents exactly
+    are stored so, which changes no image.
+
+    Raises InputError if packages are missing, and if onnxruntime's result differs from PyTorch's by
+    more than TOLERANCE, with `half` HALF_TOLERANCE.
+    """
+    require_packages()
+    from onnxscript import optimizer
+
     generator = model.generator.to("cpu", memory_format=torch.contiguous_format)
+    with _quiet():
+        proto = _translated(generator, model)
+        # before the optimizer, which would multiply batch norm's factors into the weights
+        _store_as_half(proto.graph, half)
+        proto = optimizer.optimize(proto)
+    _strip(proto)
+    proto.metadata_props.add(key="vdg", value=json_bytes(model.meta).decode())
+    data = proto.SerializeToString(deterministic=True)
+    example = _example(model.size, TRIED)
+    if half:
+        _compare(data, generator, example, HALF_TOLERANCE, "leave out --half")
+    else:
+        remedy = "try other versions of the packages of requirements-onnx.txt"
+        _compare(data, generator, example, TOLERANCE, remedy)
+    return data
+
+
+def _translated(generator: torch.nn.Module, model: PoseTransfer):
+    """The generator as onnx.ModelProto, not optimized. Raises InputError."""
     try:
-        with _quiet():
-            program = torch.onnx.export(
-                generator,
-                _example(model.size, 2),
-                dynamo=True,
-                dynamic_shapes=({0: "batch"},) * len(INPUTS),
-                input_names=INPUTS,
-                output_names=[OUTPUT],
-                custom_translation_table={torch.ops.prims.hypot.default: _hypot},
-                verbose=False,
-            )
+        program = torch.onnx.export(
+            generator,
+            _example(model.size, 2),
+            dynamo=True,
+            dynamic_shapes=({0: "batch"},) * len(INPUTS),
+            input_names=INPUTS,
+            output_names=[OUTPUT],
+            custom_translation_table={
+                torch.ops.prims.hypot.default: _hypot,
+                torch.ops.aten.index.Tensor: _index,
+            },
+            optimize=False,
+            verbose=False,
+        )
     except torch.onnx.OnnxExporterError as error:
         # the exporter prints pages; what its message names first is the operator
         lacking = re.search(r"No ONNX function found for .*op='([\w.]+)'", str(error))
@@ -62,11 +97,56 @@ def convert(model: PoseTransfer) -> bytes:
         raise InputError(
             f"a model of {model.meta.get('system')} cannot be written as ONNX: {reason}"
         ) from error
-    proto = program.model_proto
-    proto.metadata_props.add(key="vdg", value=json_bytes(model.meta).decode())
-    data = proto.SerializeToString()
-    _compare(data, generator, _example(model.size, TRIED))
-    return data
+    return program.model_proto
+
+
+def _store_as_half(graph, inexact: bool) -> None:
+    """Store large weights as float16, each followed by a Cast to float32.
+
+    inexact: also those that are rounded by that, unless a number would become infinite.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < SMALL:
+            continue
+        values, name = numpy_helper.to_array(tensor), tensor.name
+        with np.errstate(over="ignore"):
+            halved = values.astype(np.float16)
+        if np.isfinite(halved).all() and (inexact or (halved == values).all()):
+            tensor.CopyFrom(numpy_helper.from_array(halved, f"{name}.half"))
+            cast = onnx.helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT)
+            casts.append(cast)
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _strip(message) -> None:
+    """Remove the exporter's notes from a message of onnx and all within it.
+
+    Every node names the source lines that it comes from, with their paths on this machine.
+    """
+    for field, value in message.ListFields():
+        if field.name in ("metadata_props", "doc_string", "value_info"):
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for part in value if isinstance(value, Sequence) else [value]:
+                _strip(part)
+
+
+def _index(values, indices):
+    """Indexing by integers along one axis, as Gather, which more runtimes know than GatherND."""
+    from onnxscript import ir
+    from onnxscript import opset18 as op
+    from onnxscript.function_libs.torch_lib.ops.core import aten_index
+
+    (axis, index), *more = ((i, index) for i, index in enumerate(indices) if index is not None)
+    if more or index.dtype == ir.DataType.BOOL:
+        return aten_index(values, indices)
+    return op.Gather(values, index, axis=axis)
 
 
 def _hypot(a, b):
@@ -84,7 +164,13 @@ def _example(size: tuple[int, int], count: int) -> tuple[torch.Tensor, ...]:
     return images, *torch.from_numpy(poses).unbind(1)
 
 
-def _compare(data: bytes, generator: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+def _compare(
+    data: bytes,
+    generator: torch.nn.Module,
+    inputs: tuple[torch.Tensor, ...],
+    tolerance: float,
+    remedy: str,
+) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
@@ -92,10 +178,10 @@ def _compare(data: bytes, generator: torch.nn.Module, inputs: tuple[torch.Tensor
     (found,) = session.run([OUTPUT], given)
     with torch.inference_mode():
         away = float(np.abs(found - generator(*inputs).numpy()).max())
-    if not away <= TOLERANCE:
+    if not away <= tolerance:
         raise InputError(
-            f"onnxruntime's images differ from PyTorch's by {away:.1g}, more than {TOLERANCE:g}: "
-            "nothing was written; try other versions of the packages of requirements-onnx.txt"
+            f"onnxruntime's images differ from PyTorch's by {away:.1g}, more than {tolerance:g}: "
+            f"nothing was written; {remedy}"
         )
 
 

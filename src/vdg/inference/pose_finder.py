@@ -1,5 +1,6 @@
 """Resolve command-line arguments to key points: named pose, row of a CSV, JSON, image, frames."""
 
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -9,14 +10,16 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from vdg import estimators
-from vdg.data.fitting import Frame, open_picture, require_inside
+from vdg.data.fitting import Frame, open_picture
 from vdg.data.synthetic.render import NAMED_POSES
 from vdg.drawing import skeleton
 from vdg.errors import InputError
 from vdg.files import write_bytes
-from vdg.inference import motion
+from vdg.inference import frames, motion
 from vdg.inference.outputs import png
-from vdg.inference.transfer import csv_row, named_pose, read_openpose, require_torso
+from vdg.inference.transfer import named_pose, require_torso
+from vdg.keypoints import formats, reading, units
+from vdg.keypoints.reading import BY_CONTENT, KeypointFile, Options, Shot
 from vdg.pose import TORSO, has_torso
 from vdg.views import pose_distance
 
@@ -33,50 +36,54 @@ class PoseFinder:
     """Finds the key points of sources and targets, in a model's images of `size` (H, W).
 
     device: device of the estimator. output: path beside which the detected people of an ambiguous
-    image are drawn.
+    image are drawn. options: how files of key points are read where their content does not say it.
     """
 
-    def __init__(self, size: tuple[int, int], device, output: Path):
-        self.size, self.device, self.output = size, device, output
+    def __init__(self, size: tuple[int, int], device, output: Path, options: Options = BY_CONTENT):
+        self.size, self.device, self.output, self.options = size, device, output, options
 
     def source(self, path: Path, picture: Image.Image, given: str | None, person: int | None):
         """Joints (18, 2) of the source image.
 
-        given: CSV:NAME or JSON, in pixels of the original image; None estimates them. person: which
-        of several in the JSON or in the image.
+        given: a file of key points, FILE, FILE:NAME or FILE:K, in pixels of the original image, or
+        of a canvas of its shape that the file names; None estimates them. person: which of several
+        in the file or in the image.
 
-        Raises InputError as `_one` does, for joints outside the image, and for a `person` beside a
-        row of a CSV.
+        Raises InputError as `_one` does, for many joints outside the image, and for a `person`
+        beside a row of a CSV.
         """
         if given is None:
             people = estimators.people(picture, self.device)
             joints = self._one(people, person, str(path), "--person {}", picture, "people")
+            shown = joints
         else:
-            if person is not None and not given.endswith(".json"):
-                raise InputError(
-                    f"--person {person}: {given} is of one person: leave --person out, or name the "
-                    "row of the other in --keypoints"
-                )
-            joints = self._written(given, person, "--person {}")
-            require_inside(joints, (picture.height, picture.width), given, "the source")
-        for doubt in doubts(picture, joints, self.size):
+            written = self._chosen(given, person, "--person {}", path.name)
+            size = (picture.height, picture.width)
+            places = reading.placed(*written, size, "the source", "give them in its pixels")
+            reading.say(written[0].notes)
+            joints, shown = units.indices(places), units.pixels(places)
+        for doubt in doubts(picture, shown, self.size):
             print(f"warning: {path}: {doubt}", file=sys.stderr)
         placed = Frame.of(picture.height, picture.width, self.size).place(joints)
         require_torso(placed, given or str(path))
         return placed
 
     def target(self, text: str):
-        """Joints (18, 2) of a target pose. CSV and JSON are in pixels of the model's images."""
+        """Joints (18, 2) of a target pose.
+
+        Key points are in pixels of the picture whose size the options or the file say, which is
+        fitted as a source is; else of the model's images.
+        """
         if text.partition("@")[0] in NAMED_POSES:
             return named_pose(text, self.size)
+        path, _ = reading.split_choice(text)
         file, person = _split_person(text)
-        choice = f"--pose {file}:{{}}"
-        if ".csv" in text or file.endswith(".json"):
-            joints = self._written(text if ".csv" in text else file, person, choice)
-            require_inside(joints, self.size, text, "a picture of the model")
+        if reading.is_keypoints(path):
+            joints = self._written_pose(text, f"--pose {path}:{{}}")
         elif Path(file).suffix or Path(file).is_file():
             picture = open_picture(Path(file))
             people = estimators.people(picture, self.device)
+            choice = f"--pose {file}:{{}}"
             joints = self._one(people, person, file, choice, picture, "pose-people")
             joints = Frame.of(picture.height, picture.width, self.size).place(joints)
         else:
@@ -87,72 +94,91 @@ class PoseFinder:
         return joints
 
     def motion(
-        self, frames: list[str], smoothed: bool, fitted: bool
+        self, files: list[str], smoothed: bool, fitted: bool
     ) -> tuple[list[str], np.ndarray]:
         """The frames that show a person, and their joints int16 (T, 18, 2).
 
-        frames: JSON files and images, in order. Of several people, the one nearest to the frame
-        before is followed. smoothed: see `motion.smooth`. fitted: the frames may be of any size,
-        and `motion.fit` brings them into the model's; without it, images are letter-boxed and JSON
-        is in pixels of the model's images. Frames without a whole torso are left out, in one line
-        each.
+        files: of key points and images, in order; see `frames.read`. Of several people, the one
+        nearest to the frame before is followed. smoothed: see `motion.smooth`. fitted: the frames
+        may be of any size, and `motion.fit` brings them into the model's. Frames without a whole
+        torso are left out, in one line each.
         """
-        poses = np.full((len(frames), 18, 2), -1)
-        for number, file in enumerate(frames):
-            earlier = poses[:number][(poses[:number] >= 0).any((1, 2))]
-            people = self._frame(file, fitted)
-            if len(people) > 1 and not len(earlier):
+        names, poses, before = [], [], None
+        for file, seen in frames.read(files, self.size, fitted, self.options, self.device):
+            people = seen[~np.isnan(seen).all((1, 2))]
+            if len(people) > 1 and before is None:
                 raise InputError(
                     f"{file}: {len(people)} people were found in the first frame with people: "
                     "begin with a frame of one person, who is then followed"
                 )
             if len(people) > 1:
-                away = pose_distance(people, np.repeat(earlier[-1:], len(people), 0))
+                known = (np.nan_to_num(p, nan=-1) for p in (people, before[None]))
+                away = pose_distance(next(known), np.repeat(next(known), len(people), 0))
                 people = people[[np.argmin(np.nan_to_num(away, nan=np.inf))]]
             if len(people):
-                poses[number] = people[0]
-        tracks = np.where(poses >= 0, poses, np.nan)
-        if np.isnan(tracks).all():
-            raise InputError(f"{frames[0]} and {len(frames) - 1} other frames: no person was found")
-        tracks = motion.smooth(tracks) if smoothed else tracks
+                before = people[0]
+            names.append(file)
+            poses.append(people[0] if len(people) else np.full((18, 2), np.nan))
+        if len(names) < 2:
+            raise InputError(f"{' '.join(files)}: a motion has two frames or more")
+        if before is None:
+            raise InputError(f"{names[0]} and {len(names) - 1} other frames: no person was found")
+        tracks = motion.smooth(np.stack(poses)) if smoothed else np.stack(poses)
         tracks = motion.fit(tracks, self.size) if fitted else tracks
         kept = motion.whole(tracks)
-        for file in np.array(frames)[~kept]:
+        for file in itertools.compress(names, ~kept):
             print(f"{file}: nobody with both shoulders and hips: left out", file=sys.stderr)
         if kept.sum() < 2:
-            raise InputError(f"{frames[0]}, ...: {kept.sum()} frames show a whole torso, not 2")
+            raise InputError(f"{names[0]}, ...: {kept.sum()} frames show a whole torso, not 2")
         joints = motion.pixels(tracks[kept], self.size)
         doubts = [doubt for pose in joints for doubt in pose_doubts(pose, self.size)]
         for doubt in dict.fromkeys(doubts):
             count = f"{doubts.count(doubt)} of {len(joints)} frames"
             print(f"warning: {count}: {doubt}", file=sys.stderr)
-        return list(np.array(frames)[kept]), joints
+        return list(itertools.compress(names, kept)), joints
 
-    def _frame(self, file: str, fitted: bool) -> np.ndarray:
-        """People (K, 18, 2) in a frame: in its pixels if `fitted`, else in the model's images."""
-        if file.lower().endswith(".json"):
-            people = read_openpose(Path(file))
-            if not fitted and (people >= self.size).any():
-                raise InputError(
-                    f"{file} has joints outside a picture of the model of {self.size[0]} x "
-                    f"{self.size[1]} pixels (height x width): --fit scales the motion into it"
-                )
-            return people[(people >= 0).any((1, 2))]
-        picture = open_picture(Path(file))
-        people = estimators.people(picture, self.device)
-        if fitted:
-            return people
-        # all of them, because they are compared with the pose of the frame before
-        return Frame.of(picture.height, picture.width, self.size).place(people)
+    def _written_pose(self, text: str, choice: str) -> np.ndarray:
+        """Joints (18, 2) of a target pose in a file of key points."""
+        file, shot, joints = self._chosen(text, None, choice, None)
+        own = self.options.size or shot.size
+        image = "its picture" if own else "a picture of the model"
+        remedy = "give the size of that one with --pose-size HxW"
+        places = reading.placed(file, shot, joints, own or self.size, image, remedy)
+        reading.say(file.notes)
+        return units.pixels(Frame.of(*own, self.size).exact(places) if own else places)
 
-    def _written(self, text: str, person: int | None, choice: str) -> np.ndarray:
-        """Joints (18, 2) of a row of a CSV or of one person in a JSON."""
-        if text.endswith(".json"):
-            return self._one(read_openpose(Path(text)), person, text, choice)
-        path, _, row = text.rpartition(":")
-        if not path.endswith(".csv"):
-            raise InputError(f"{text!r} is neither FILE.csv:NAME, with a row's name, nor FILE.json")
-        return csv_row(Path(path), row)
+    def _chosen(
+        self, text: str, person: int | None, choice: str, name: str | None
+    ) -> tuple[KeypointFile, Shot, np.ndarray]:
+        """One person's joints (18, 2) in a file of key points, in its unit, and where they stand.
+
+        text: FILE, FILE:NAME, FILE:K or FILE:NAME:K. person: K, if it is not in the text. name: of
+        the picture that is meant in a file of several. choice: as of `_one`.
+        """
+        path, chosen = reading.split_choice(text)
+        file = reading.read(path, self.options)
+        reading.say([file.about()])
+        shot, numbered = reading.select(file, chosen, name)
+        if person is not None and (file.format == formats.CSV or numbered is not None):
+            raise InputError(
+                f"--person {person}: {text} is of one person: leave --person out, or name the "
+                "row of the other in --keypoints"
+            )
+        wanted = person if numbered is None else numbered
+        if wanted is not None and shot.numbers and wanted not in shot.numbers:
+            listed = ", ".join(map(str, shot.numbers))
+            raise InputError(
+                f"{text}: person {wanted} is not in it: choose one of {listed} with "
+                f"{choice.format('K')}"
+            )
+        place = None if wanted is None or not shot.numbers else shot.numbers.index(wanted)
+        missing = np.where(np.isnan(shot.people), -1, 0)
+        try:
+            self._one(missing, place, text, choice)
+        except InputError:
+            reading.say(file.notes)  # they may say why
+            raise
+        return file, shot, shot.people[place or 0]
 
     def _one(
         self, people: np.ndarray, person: int | None, text: str, choice: str, picture=None, seen=""

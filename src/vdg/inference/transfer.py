@@ -5,63 +5,20 @@ import math
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import BaseModel, Field, ValidationError
 
 from vdg import systems
 from vdg.data.batches import from_uint8, to_uint8
-from vdg.data.decoding import open_file
 from vdg.data.synthetic.render import NAMED_POSES, named_keypoints
 from vdg.errors import InputError
-from vdg.keypoints.annotations import LARGEST, read_keypoints
+from vdg.keypoints.annotations import read_keypoints
 from vdg.pose import has_torso
 from vdg.runtime import select_device
 
 SHIPPED = "market1501-holdout-warp-both.safetensors"
 BATCH = 32  # images that pass the network at once, so that any number fits into memory
-CONFIDENCE = 0.1  # minimum confidence of a joint; OpenPose draws no joint below it
-
-
-class _Person(BaseModel):
-    """x, y and confidence of each joint, for any number of joints."""
-
-    pose_keypoints_2d: list[Annotated[float, Field(strict=True, allow_inf_nan=False)]]
-
-
-class _OpenPose(BaseModel):
-    people: list[_Person]
-
-
-def read_openpose(path: Path) -> np.ndarray:
-    """All people in OpenPose's JSON (COCO, 18 joints): int16 (K, 18, 2), (y, x), -1 = missing.
-
-    Raises InputError for other JSON, for non-finite numbers, and for detected joints outside
-    [0, LARGEST] pixels.
-    """
-    with open_file(path) as file:
-        text = file.read()
-    try:
-        flat = [np.array(p.pose_keypoints_2d) for p in _OpenPose.model_validate_json(text).people]
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = "".join(f"{key}: " for key in first["loc"])
-        raise InputError(f"{path} is not OpenPose's JSON: {place}{first['msg']}") from error
-    for joints in flat:
-        if joints.shape != (54,):
-            raise InputError(
-                f"{path} has {len(joints) // 3} joints, not the 18 of OpenPose's COCO model: run "
-                "it with --model_pose COCO"
-            )
-    joints = np.array(flat).reshape(-1, 18, 3)
-    found, pixels = joints[..., 2:] >= CONFIDENCE, np.floor(joints[..., 1::-1])
-    outside = (found & ((pixels < 0) | (pixels > LARGEST))).any(-1)
-    for person, joint in np.argwhere(outside):  # the cast to int16 would wrap around
-        x, y = joints[person, joint, :2]
-        raise InputError(f"{path}: joint {joint} of person {person} is at x {x:g}, y {y:g}")
-    return np.where(found, pixels, -1).astype(np.int16)
 
 
 def split_azimuth(text: str) -> tuple[str, float]:

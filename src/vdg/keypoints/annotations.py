@@ -5,6 +5,7 @@ integers, y and x in pixels, -1 for a missing joint. Pairs: header `from,to`; th
 """
 
 import json
+import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -22,9 +23,41 @@ LARGEST = np.iinfo(np.int16).max
 def read_keypoints(path: Path) -> dict[str, np.ndarray]:
     """Read the key points of each image: int16, (18, 2) as (y, x), -1 = missing; in file order.
 
-    Raises InputError, with file and line, for any deviation from the published format.
+    Joints at (0, 0) of a file that writes 0 for missing are missing, in a line on stderr; see
+    `zero_is_missing`. Raises InputError, with file and line, for any deviation from the published
+    format.
     """
-    keypoints, lines = {}, {}
+    rows = read_rows(path, fractions=False)
+    keypoints = np.array(list(rows.values())).reshape(-1, JOINTS, 2).astype(np.int16)
+    if zero_is_missing(keypoints):
+        zero = (keypoints == 0).all(-1)
+        print(f"{path}: {zeros_text(int(zero.sum()))}", file=sys.stderr)
+        keypoints[zero] = -1
+    return dict(zip(rows, keypoints, strict=True))
+
+
+def zeros_text(count: int) -> str:
+    """What is said where joints at (0, 0) are missing."""
+    return f"{count} joints at (0, 0) are read as missing"
+
+
+def zero_is_missing(keypoints: np.ndarray) -> bool:
+    """Whether the joints at (0, 0) of a file's people (N, 18, 2) are missing, not in that corner.
+
+    They are if two joints of one person lie there, or if the file has no -1. A single 0, 0 beside
+    -1 is a place: the published Market-1501 files have 3 among 390,000 joints, in files where
+    every fifth joint is missing and -1; no picture of theirs has two.
+    """
+    corner = (keypoints == 0).all(-1)
+    return bool(corner.any()) and (not (keypoints < 0).any() or bool((corner.sum(-1) > 1).any()))
+
+
+def read_rows(path: Path, fractions: bool) -> dict[str, np.ndarray]:
+    """Read each image's joints (18, 2) as (y, x), -1 = missing; in file order.
+
+    fractions: take numbers with fractions, and null or NaN for missing, as other tools write them.
+    """
+    rows, lines = {}, {}
     for number, line in _rows(path, KEYPOINTS_HEADER):
         where = f"{path}, line {number}"
         name, _, lists = line.partition(":")
@@ -33,15 +66,16 @@ def read_keypoints(path: Path) -> dict[str, np.ndarray]:
             raise InputError(f"{where}: expected {KEYPOINTS_HEADER}, found {line[:60]!r}")
         if name in lines:
             raise InputError(f"{where}: {name} is on line {lines[name]} already: remove one")
-        y, x = _joints(ys, f"{where}, keypoints_y"), _joints(xs, f"{where}, keypoints_x")
+        y = _joints(ys, f"{where}, keypoints_y", fractions)
+        x = _joints(xs, f"{where}, keypoints_x", fractions)
         for joint, (row, column) in enumerate(zip(y, x, strict=True)):
-            if (row < 0) != (column < 0):
+            if (row == -1) != (column == -1):
                 raise InputError(
                     f"{where}: joint {joint} is y {row}, x {column}: a missing joint is -1 in both"
                 )
         lines[name] = number
-        keypoints[name] = np.array([y, x], np.int16).T
-    return keypoints
+        rows[name] = np.array([y, x]).T
+    return rows
 
 
 def write_keypoints(path: Path, names: Iterable[str], keypoints: Iterable[np.ndarray]) -> None:
@@ -103,18 +137,22 @@ def _rows(path, header):
     yield from enumerate(rows, 2)
 
 
-def _joints(text, where):
+def _joints(text, where, fractions):
     """Parse one list of 18 coordinates."""
+    kind = "numbers" if fractions else "integers"
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, list):
-        raise InputError(f"{where}: expected a list of {JOINTS} integers, found {text[:60]!r}")
+        raise InputError(f"{where}: expected a list of {JOINTS} {kind}, found {text[:60]!r}")
     if len(values) != JOINTS:
-        raise InputError(f"{where}: expected {JOINTS} integers, found {len(values)} values")
-    for value in values:
-        if type(value) is not int or not -1 <= value <= LARGEST:  # isinstance would accept bool
+        raise InputError(f"{where}: expected {JOINTS} {kind}, found {len(values)} values")
+    if fractions:
+        values = [-1 if value is None or value != value else value for value in values]
+    for value in values:  # isinstance would accept bool
+        allowed = type(value) is int or (fractions and type(value) is float)
+        if not allowed or not -1 <= value <= LARGEST:
             found = json.dumps(value)[:60]
             raise InputError(f"{where}: expected pixels or -1 for missing, found {found}")
     return values

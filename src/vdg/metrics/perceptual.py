@@ -1,5 +1,7 @@
 """LPIPS (Zhang et al., CVPR 2018), an opt-in metric; the user installs its package."""
 
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -7,6 +9,7 @@ from vdg.backbones import hub_file
 from vdg.errors import InputError
 
 HASH = "7be5be79"
+SMALLEST = 31  # pixels of a side: AlexNet's strides and poolings leave nothing of 30
 URL = f"https://download.pytorch.org/models/alexnet-owt-{HASH}.pth"
 
 
@@ -29,10 +32,13 @@ class Perceptual:
         import lpips
 
         self.device = device
-        self.network = lpips.LPIPS(net="alex", verbose=False).to(device).eval()
+        with warnings.catch_warnings():  # lpips calls torchvision as old versions of it were
+            warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
+            network = lpips.LPIPS(net="alex", verbose=False)
+        self.network = network.to(device).eval()
 
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """x, y: uint8 (N, 3, H, W). Returns (N,), on the CPU."""
+        """x, y: uint8 (N, 3, H, W), no side below SMALLEST. Returns (N,), on the CPU."""
         x, y = (image.to(self.device).float() / 127.5 - 1 for image in (x, y))
         return self.network(x, y).flatten().cpu()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vdg.blocks import Decoder, Encoder
+from vdg.data.batches import from_uint8
 
 WIDTHS = [16, 32, 64]
 STEPS, BATCH, LEARNING_RATE = 250, 32, 2e-3
@@ -67,7 +68,7 @@ def train_segmenter(images: Tensor, silhouettes: Tensor) -> Segmenter:
     for step in tqdm(range(STEPS), desc="train segmenter", unit="step", disable=None):
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / STEPS)
         drawn = torch.randint(len(images), (BATCH,)).to(images.device)
-        x, y = _scaled(images[drawn]), silhouettes[drawn].float()
+        x, y = from_uint8(images[drawn]), silhouettes[drawn].float()
         if step % 2:
             x, y = x.flip(3), y.flip(2)
         size, coarse = x.shape[2:], 2 ** int(torch.randint(3, ()))
@@ -77,10 +78,6 @@ def train_segmenter(images: Tensor, silhouettes: Tensor) -> Segmenter:
         loss.backward()
         optimizer.step()
     return network.eval().requires_grad_(False)
-
-
-def _scaled(images: Tensor) -> Tensor:
-    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 class SilhouetteIoU:
@@ -96,7 +93,7 @@ class SilhouetteIoU:
     def __call__(self, images: np.ndarray, chunk: slice) -> dict[str, Tensor]:
         """images: uint8 (B, H, W, 3), of the pairs `chunk`."""
         targets = self.silhouettes[chunk]
-        segmented = self.network(_scaled(torch.as_tensor(images).to(targets.device))) > 0
+        segmented = self.network(from_uint8(torch.as_tensor(images).to(targets.device))) > 0
         return {"pose_iou": intersection_over_union(segmented, targets).cpu()}
 
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
+from vdg.errors import InputError
 from vdg.metrics import classifiers
 from vdg.metrics.fid import Statistics, fid, statistics
 from vdg.metrics.inception_score import inception_score
@@ -13,9 +14,10 @@ from vdg.metrics.perceptual import Perceptual
 from vdg.metrics.pose_accuracy import PoseMetric
 from vdg.metrics.psnr import psnr
 from vdg.metrics.sharpness import gradient_magnitude, sharpness
-from vdg.metrics.ssim import mask_ssim, ssim
+from vdg.metrics.ssim import WINDOWS, mask_ssim, ssim
 
 BATCH = 50
+WIDE = len(WINDOWS["wide"][0])  # of smaller images there is no such SSIM
 FLOOR_MASKS = 1000  # enough to estimate the noise floor of mask-SSIM
 
 
@@ -32,6 +34,8 @@ class Scorer:
     references: those of FID by its name: "fid", of the targets, and "train_fid", of the training
         images; None computes that of the targets.
     perceptual: LPIPS; None omits it.
+
+    Raises InputError for the one crop whose metric would have the name of another.
     """
 
     def __init__(
@@ -45,6 +49,11 @@ class Scorer:
         perceptual: Perceptual | None = None,
         pad_width: int | None = None,
     ):
+        if crop_width == WIDE:
+            raise InputError(
+                f"crop_width {WIDE}: ssim_{WIDE} is the SSIM with a window of {WIDE}: choose "
+                f"{WIDE - 1} or {WIDE + 1}"
+            )
         self.targets, self.masks, self.classifier = targets, masks, classifier
         self.crop_width, self.pad_width = crop_width, pad_width
         self.pose, self.perceptual = pose, perceptual
@@ -96,6 +105,8 @@ class Scorer:
             "ssim_def_gan_script": ssim(x, y, data_range=spread),
             "psnr": psnr(x, y),
         }
+        if min(x.shape[2:]) >= WIDE:
+            metrics[f"ssim_{WIDE}"] = ssim(x, y, window="wide")
         if self.masks is not None:
             mask = torch.as_tensor(self.masks[chunk])[:, None]
             metrics["mask_ssim"] = mask_ssim(x, y, mask)

@@ -28,6 +28,8 @@ def _gaussian(sigma: float, radius: int) -> torch.Tensor:
 WINDOWS = {
     "gaussian": (_gaussian(1.5, 5), 1, 1.0),  # Def-GAN's setting: population covariance
     "uniform": (torch.ones(7, dtype=torch.float64), 49, 49 / 48),  # PG2's: sample covariance
+    # GFLA's, PIDM's and CFLD's scripts: sample covariance
+    "wide": (torch.ones(51, dtype=torch.float64), 2601, 2601 / 2600),
     "narrow": (_gaussian(0.8, 3), 1, 1.0),  # of the part-based loss: 7 taps
 }
 
@@ -39,7 +41,8 @@ def ssim(
 
     x, y: (N, C, H, W), any real dtype.
     window: "gaussian", 11 x 11 taps with sigma 1.5 and population covariance; "uniform", 7 x 7
-        with sample covariance; or "narrow", 7 x 7 taps with sigma 0.8 and population covariance.
+        with sample covariance; "wide", 51 x 51 with sample covariance; or "narrow", 7 x 7 taps with
+        sigma 0.8 and population covariance.
     data_range: largest minus smallest possible value, a number or one per image (N,). Def-GAN's
         script uses the range of the generated image; a range of 0 can give nan, as it does there.
 

@@ -16,9 +16,10 @@ from pydantic import (
 )
 
 from vdg import published as paper
-from vdg.config import REFERENCES, Published
 from vdg.errors import InputError
 from vdg.files import read_json
+from vdg.layout import REFERENCES
+from vdg.published import Published
 
 REMEDY = "delete it and run dvc repro"
 

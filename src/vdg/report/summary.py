@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from vdg.evaluation.names import CAMERAS
 from vdg.report.comparisons import (
     Comparison,
     Ranking,
@@ -11,6 +14,7 @@ from vdg.report.comparisons import (
     with_compared,
 )
 from vdg.report.rows import LOWER_IS_BETTER, DatasetReport, Row
+from vdg.report.tables import camera_groups
 
 WITHOUT_NETWORK = ("copy-source", "mean-image")
 
@@ -60,6 +64,17 @@ class Survivors:
 
 
 @dataclass
+class Cameras:
+    """SSIM of the pairs of one camera sequence, and of the others.
+
+    share: of the pairs, that are of one sequence. rows: name, SSIM there, SSIM elsewhere.
+    """
+
+    share: float
+    rows: list[tuple[str, float, float]]
+
+
+@dataclass
 class Summary:
     """All of it. below: reference row -> our rows with a lower FID; beyond: our rows with a higher
     IS than the real targets."""
@@ -72,6 +87,7 @@ class Summary:
     ranking: Ranking | None
     below: dict[str, list[str]]
     beyond: list[str]
+    cameras: Cameras | None  # where pairs of one sequence and others are scored
 
     @property
     def equal_compute(self) -> bool:
@@ -94,7 +110,21 @@ def summarise(report: DatasetReport, ours: list[Comparison]) -> Summary:
         ranking(report),
         {name: _below(report, name) for name in WITHOUT_NETWORK},
         [row.name for row in rows if report.value(row, "is") > real],
+        _cameras(report),
     )
+
+
+def _cameras(report: DatasetReport) -> Cameras | None:
+    groups = dict(camera_groups(report))
+    one = groups.pop(CAMERAS[0], None)
+    if one is None or not groups:
+        return None
+    others = np.concatenate(list(groups.values()))
+    lines = []
+    for row in filter(None, (report.row("copy-source"), report.base)):
+        ssim = row.per_pair("ssim").mean(0)
+        lines.append((row.name, float(ssim[one].mean()), float(ssim[others].mean())))
+    return Cameras(len(one) / (len(one) + len(others)), lines)
 
 
 def _floor(report: DatasetReport, metric: str) -> Floor:

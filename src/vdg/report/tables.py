@@ -7,8 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from vdg import published as paper
+from vdg.evaluation.names import CAMERAS, cameras
+from vdg.metrics.sharpness import sharpness
 from vdg.report.comparisons import Comparison, Difference, Ranking, published_ssim
 from vdg.report.inputs import Training
 from vdg.report.rows import CLASSIFIED, LOWER_IS_BETTER, DatasetReport, Row
@@ -29,6 +32,7 @@ HEADINGS = {
     "ssim_pg2": "SSIM (PG²)",
     "mask_ssim_pg2": "mask-SSIM (PG²)",
     "ssim_def_gan_script": "SSIM (Def-GAN script)",
+    "ssim_51": "SSIM (window of 51)",
 }
 ABOUT = {
     "real": "the target itself",
@@ -91,6 +95,32 @@ def score_table(name: str, metrics: dict[str, float], classifier: str | None) ->
     header = ["row", "kind", *(headings[m].format(label) for m in keys)]
     cells = [name, "scored", *(number([metrics[key]], m) for m, key in keys.items())]
     return markdown(Table(header, [cells]))
+
+
+def scores_by_camera(names: Sequence[str], table: pd.DataFrame) -> Table | None:
+    """The metrics of each pair and sharpness, by what the cameras of the two images share.
+
+    names: of the generated images. None unless they hold two names of Market-1501's form, and
+    where all pairs share the same.
+    """
+    groups = _camera_groups(names)
+    if len(groups) < 2:
+        return None
+    metrics = [m for m in ("ssim", "mask_ssim", "psnr") if m in table]
+    lines = []
+    for name, group in groups:
+        pairs = table.iloc[group]
+        sharp = sharpness(pairs["gradient"].to_numpy(), pairs["target_gradient"].to_numpy())
+        cells = [number([pairs[m].mean()], m) for m in metrics]
+        lines.append([name, str(len(group)), *cells, number([sharp], "sharpness")])
+    return Table(["cameras", "pairs", *(HEADINGS[m] for m in (*metrics, "sharpness"))], lines)
+
+
+def _camera_groups(names: Iterable[str]) -> list[tuple[str, np.ndarray]]:
+    """The places of the pairs of each of `CAMERAS` that there is; empty without such names."""
+    found = np.array(cameras(names) or [])
+    groups = [(name, np.flatnonzero(found == name)) for name in CAMERAS]
+    return [(name, group) for name, group in groups if len(group)]
 
 
 # --- the main table ------------------------------------------------------------------------------
@@ -274,6 +304,20 @@ def by_view(report: DatasetReport) -> Table:
     return _by_group(report, "source → target", groups, "ssim")
 
 
+def by_camera(report: DatasetReport) -> Table | None:
+    """SSIM by what the cameras share, on data with Market-1501's names and several such groups."""
+    groups = camera_groups(report)
+    return _by_group(report, "cameras", groups, "ssim") if len(groups) > 1 else None
+
+
+def camera_groups(report: DatasetReport) -> list[tuple[str, np.ndarray]]:
+    """The places of the pairs of each of `CAMERAS` that there is; empty without such names."""
+    table = report.row("real").tables[0]
+    if not {"from", "to"} <= set(table):
+        return []
+    return _camera_groups((table["from"].astype(str) + " " + table["to"].astype(str)).to_list())
+
+
 def by_distance(report: DatasetReport) -> Table | None:
     """mask-SSIM of each quarter of the pairs, by how far the pose moves."""
     distance = report.row("real").column("pose_distance")
@@ -313,7 +357,8 @@ def _headings(metrics: Iterable[str]) -> dict[str, str]:
     """HEADINGS, and those of the crop's and the padded images' SSIM where they are present."""
     headings = dict(HEADINGS)
     for metric in metrics:
-        if found := re.fullmatch(r"ssim_(padded_)?(\d+)", metric):
+        found = re.fullmatch(r"ssim_(padded_)?(\d+)", metric)
+        if found and metric not in HEADINGS:
             form = "white margins, {} columns" if found[1] else "middle {} columns"
             headings[metric] = f"SSIM ({form.format(found[2])})"
     return headings

@@ -99,6 +99,8 @@ def load(path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:
 def _build(meta: dict) -> nn.Module:
     """Settings that a system has gained since a model was trained have their defaults."""
     name = meta["system"]
+    if name not in known():  # anything at all, in a damaged file
+        raise LookupError(f"no system {name!r}")
     network = find(name).build_stage1(settings(name, "stage1", meta["stage1"]))
     if not meta["stage2"]:
         return network

@@ -1,0 +1,172 @@
+"""What runs again after an edit, read from the real DVC in a throw-away repository."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from test_pipeline import commit, dvc, make_repository, run, set_params, stages_run
+
+from vdg import code, config, resolve
+
+ROOT = Path(__file__).parents[1]
+VARIANTS = {"full", "l1", "pg2"}
+PG2 = {"steps": 2, "batch_size": 4, "width": 4, "learning_rate": 0.001}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """VDG and PG2 on the micro configuration, finished."""
+    folder = make_repository(tmp_path_factory.mktemp("rerun"))
+    changes = {"networks": ["vdg", "pg2"], "variants": sorted(VARIANTS)}
+    changes |= {f"network.pg2.{stage}.synthetic": dict(PG2) for stage in ("stage1", "stage2")}
+    set_params(folder, changes)
+    commit(folder)
+    dvc(folder, "repro")
+    commit(folder)
+    return folder
+
+
+def runs(stage, *names):
+    return {f"{stage}@synthetic-{name}-0" for name in names}
+
+
+SCORES = runs("evaluate", *VARIANTS) | runs("evaluate-stage1", "vdg", "pg2")
+VDG2, PG = runs("train-stage2", "full", "l1"), runs("train-stage1", "pg2")
+STAGE1 = runs("train-stage1", "vdg")
+EDITS = {
+    "a loss of VDG": ("systems/vdg/losses.py", VDG2 | runs("evaluate", "full", "l1")),
+    "its discriminator": ("systems/vdg/stage2.py", VDG2 | runs("evaluate", "full", "l1")),
+    "its stage I": (
+        "systems/vdg/stage1.py",
+        STAGE1 | VDG2 | runs("evaluate", "full", "l1") | runs("evaluate-stage1", "vdg"),
+    ),
+    "PG2": (
+        "systems/pg2.py",
+        PG | runs("train-stage2", "pg2") | runs("evaluate", "pg2") | runs("evaluate-stage1", "pg2"),
+    ),
+    "SSIM, which VDG's loss uses": (
+        "metrics/ssim.py",
+        SCORES | VDG2 | {"evaluate-references@synthetic"},
+    ),
+    "FID": ("metrics/fid.py", SCORES | {"evaluate-references@synthetic"}),
+    "a table": ("report/tables.py", {"ablation-table"}),
+    "a template": ("report/templates/results.md.jinja", {"ablation-table"}),
+    "views, which no training uses": (
+        "views.py",
+        SCORES | {"evaluate-references@synthetic", "pose-heatmaps@synthetic"},
+    ),
+    "a command": ("commands/score.py", set()),
+    "an error message": ("errors.py", set()),
+}
+
+
+def edited(path):
+    """The text of a file with a change that runs."""
+    return path.read_text() + ("changed = 1\n" if path.suffix == ".py" else "{# changed #}\n")
+
+
+def run_file(stage):
+    """The file in configs/ that a stage depends on."""
+    name, _, item = stage.partition("@synthetic-")
+    row = item.removesuffix("-0")
+    return {
+        "train-stage1": f"synthetic/stage1-{row}.json",
+        "train-stage2": f"synthetic/stage2-{row}.json",
+        "evaluate-stage1": f"synthetic/evaluation-stage1-{row}.json",
+        "evaluate": f"synthetic/evaluation-{row}.json",
+        "evaluate-references@synthetic": "synthetic/references.json",
+        "pose-heatmaps@synthetic": "synthetic/pose-heatmaps.json",
+        "ablation-table": "report.json",
+    }[name]
+
+
+@pytest.mark.parametrize(("file", "stages"), EDITS.values(), ids=EDITS)
+def test_an_edit_reaches_what_it_can_change(tmp_path, monkeypatch, file, stages):
+    """In a copy of the project, by what `resolve` writes of each run."""
+    for folder in ("src", "stages"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    path = ROOT / "params.yaml"
+    raw = yaml.safe_load(path.read_text())
+    raw |= {"networks": ["vdg", "pg2"], "variants": sorted(VARIANTS)}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    params = config.load(tmp_path / "params.yaml")
+    monkeypatch.setattr(code, "PROJECT", tmp_path)
+    before = resolve.resolve(params)
+    changed = tmp_path / "src/vdg" / file
+    changed.write_text(edited(changed))
+    after = resolve.resolve(params)
+    assert {name for name in before if before[name] != after[name]} == set(map(run_file, stages))
+
+
+@pytest.mark.parametrize("edit", ["a loss of VDG", "its stage I", "a table"])
+def test_dvc_runs_what_an_edit_can_change(repository, edit):
+    """Stages whose own inputs change; DVC runs those downstream if their outputs change, too."""
+    file, stages = EDITS[edit]
+    path = repository / "src/vdg" / file
+    before = path.read_text()
+    path.write_text(edited(path))
+    try:
+        dvc(repository, "repro", "resolve")
+        assert set(yaml.safe_load(dvc(repository, "status", "--json").stdout)) == stages
+    finally:
+        path.write_text(before)
+
+
+def test_prose_runs_nothing(repository):
+    path = repository / "src/vdg/systems/vdg/losses.py"
+    before = path.read_text()
+    path.write_text(before.replace('"""', '"""In other words. ', 1) + "\n# and more\n")
+    try:
+        assert stages_run(dvc(repository, "repro").stdout) == ["resolve"]
+    finally:
+        path.write_text(before)
+
+
+def test_code_that_changes_while_a_stage_runs_is_refused(repository):
+    """The edited loss must not stand under the hash of the old one."""
+    path = repository / "src/vdg/systems/vdg/losses.py"
+    before = path.read_text()
+    path.write_text(before.replace("return 1 - ssim(", "return 1.5 - ssim("))
+    environment = dict(os.environ)
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    with subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro"],
+        cwd=repository,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "Running stage 'train-stage2@synthetic-full" in line:
+                path.write_text(before.replace("(1 + w * M_b)", "(1 + 9 * M_b)"))
+    assert process.returncode != 0
+    assert "src/vdg/systems/vdg/losses.py is no longer the file" in said
+    assert "Traceback" not in said
+    path.write_text(before)
+    assert stages_run(dvc(repository, "repro").stdout) == ["resolve"]  # as it was: from the cache
+    assert not run(repository, "git", "status", "--porcelain").stdout
+
+
+def test_by_hand_a_stage_of_other_code_is_refused(repository):
+    path = repository / "src/vdg/systems/vdg/stage2.py"
+    before = path.read_text()
+    path.write_text(before + "changed = 1\n")
+    arguments = ("--dataset", "synthetic", "--variant", "full", "--seed", "0")
+    try:
+        for stage in ("train_stage2", "evaluate"):
+            model = repository / "models/synthetic/full-0/model.safetensors"
+            bytes_ = model.read_bytes()
+            command = (sys.executable, "-m", f"stages.{stage}", *arguments)
+            done = run(repository, *command, check=False)
+            assert done.returncode == 1
+            assert done.stderr.endswith("nothing was written; run dvc repro again\n")
+            assert model.read_bytes() == bytes_
+    finally:
+        path.write_text(before)
