@@ -88,7 +88,8 @@ def export(folder: Path) -> float:
     torch.set_num_threads(1)
     with torch.inference_mode():
         spent, result = timed(lambda: model.generator(*given))
-    arrays = [tensor.contiguous().numpy() for tensor in [*given, result]]
+    tensors: list[torch.Tensor] = [*given, result]
+    arrays = [tensor.contiguous().numpy() for tensor in tensors]
     for name, values in zip((*INPUTS, "result"), arrays, strict=True):
         np.save(folder / f"{name}.npy", values)
         values.tofile(folder / f"{name}.bin")
