@@ -14,6 +14,7 @@ import pytest
 import torch
 from compared import TRAININGS
 
+from vdg.code import hashes
 from vdg.errors import InputError
 from vdg.files import read_json, write_json
 from vdg.training import distributed
@@ -128,7 +129,8 @@ def trained_by_two(prepare):
     workers)."""
     folder = prepare("stopped", 1_000_000)
     path = folder / "configs" / "drawn" / "stage1-vdg.json"
-    write_json(path, read_json(path) | {"processes": 2})
+    code = hashes("stages.train_stage1", "vdg.systems.vdg.stage1")
+    write_json(path, read_json(path) | {"processes": 2, "code": code})
     arguments = ("--dataset", "drawn", "--network", "vdg", "--seed", 0)
     process = start("-m", "stages.train_stage1", *arguments, folder=folder, cwd=folder)
     deadline, workers = time.time() + 120, []

@@ -7,6 +7,7 @@ from torch.nn.functional import pad
 from torchvision.models import vgg
 
 from bench.feature_weights import weights
+from vdg import backbones
 from vdg.errors import InputError
 from vdg.training import features
 from vdg.training.losses import l1
@@ -38,14 +39,14 @@ def test_vgg19_that_cannot_be_had(hub):
 
 def test_another_file_in_the_place_of_vgg19(hub):
     hub.write_bytes(b"something else")
-    with pytest.raises(InputError, match="another hash"):
+    with pytest.raises(InputError, match="damaged or another one"):
         features.load_features("vgg19")
 
 
 def test_vgg19_is_that_of_torchvision_up_to_block1_conv2(hub, monkeypatch, uniform):
     first = vgg.make_layers(vgg.cfgs["E"][:2], batch_norm=False)  # the whole file is 548 MB
     torch.save({f"features.{key}": value for key, value in first.state_dict().items()}, hub)
-    monkeypatch.setattr(features, "sha256", {hub: "dcbb9e9d..."}.get)
+    monkeypatch.setattr(backbones, "sha256", {hub: "dcbb9e9d..."}.get)
     image = uniform(2, 3, 16, 8)
     mean, std = (torch.tensor(x)[:, None, None] for x in IMAGENET)
     expected = first(((image + 1) / 2 - mean) / std)
