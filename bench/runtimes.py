@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -112,7 +113,7 @@ def child(command: list[str]) -> dict:
     return {"error": told[-1][:160] if told else f"ends with status {done.returncode}"}
 
 
-def timed(run) -> tuple[float, object]:
+def timed(run) -> tuple[float, Any]:
     """Seconds of the CPU that a run takes, the least of several, and its result."""
     result, spent = run(), []
     for _ in range(TIMES):
