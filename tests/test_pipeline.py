@@ -465,3 +465,33 @@ def test_outside_git_the_error_is_dvcs_own(finished, tmp_path):
     result = dvc(folder, "repro", check=False)
     assert result.returncode != 0
     assert "git" in (result.stdout + result.stderr).lower()
+
+
+def typed(page, beginning):
+    """The commands of the first block of a page of docs/ below a line with this beginning."""
+    text = (ROOT / "docs" / page).read_text()
+    block = re.search(rf"^{beginning}.*?```sh\n(.*?)```", text, re.MULTILINE | re.DOTALL)[1]
+    return [line.split("  #")[0].strip() for line in block.splitlines()]
+
+
+def test_sharing_what_was_trained_works_as_typed(repository, tmp_path):
+    server, other = tmp_path / "vdg.git", tmp_path / "vdg"
+    run(repository, "git", "reset", "--quiet", "HEAD~1")  # the results are not committed yet
+    run(repository, "git", "branch", "--move", "main")
+    run(repository, "git", "init", "--quiet", "--bare", "--initial-branch", "main", str(server))
+    run(repository, "git", "remote", "add", "origin", str(server))
+    run(repository, "git", "push", "--quiet", "--set-upstream", "origin", "main")
+
+    def enter(line, folder):
+        line = line.replace("/mnt/shared/vdg", str(tmp_path / "storage"))
+        return run(folder, "bash", "-ec", line.replace("SERVER", str(server)))
+
+    for line in typed("many-machines.md", "Whoever trains"):
+        enter(line, repository)
+    clone, *others = typed("many-machines.md", "Everybody else")
+    enter(clone, tmp_path)
+    said = [enter(line, other).stdout for line in others]
+    assert others[-1] == "dvc repro"
+    assert stages_run(said[-1]) == []
+    assert contents(other, "reports", "models") == contents(repository, "reports", "models")
+    assert not run(other, "git", "status", "--porcelain").stdout

@@ -86,6 +86,7 @@ def _translated(generator: torch.nn.Module, model: PoseTransfer):
             custom_translation_table={
                 torch.ops.prims.hypot.default: _hypot,
                 torch.ops.aten.index.Tensor: _index,
+                torch.ops.aten.clamp.default: _clamp,
             },
             optimize=False,
             verbose=False,
@@ -154,6 +155,19 @@ def _hypot(a, b):
     from onnxscript import opset18 as op
 
     return op.Sqrt(op.Add(op.Mul(a, a), op.Mul(b, b)))
+
+
+def _clamp(values, min=None, max=None):  # the names of aten's arguments
+    """Counts of joints are clamped as float32, because OpenCV has no Clip of integers."""
+    from onnxscript import ir
+    from onnxscript import opset18 as op
+    from onnxscript.function_libs.torch_lib.ops.core import aten_clamp
+
+    if values.dtype != ir.DataType.INT64:
+        return aten_clamp(values, min, max)
+    bounds = (None if bound is None else op.Constant(value_float=bound) for bound in (min, max))
+    clamped = op.Clip(op.Cast(values, to=ir.DataType.FLOAT), *bounds)
+    return op.Cast(clamped, to=ir.DataType.INT64)
 
 
 def _example(size: tuple[int, int], count: int) -> tuple[torch.Tensor, ...]:
