@@ -8,8 +8,8 @@ import pytest
 
 
 @contextlib.contextmanager
-def open_page(address: str):
-    """A Selenium driver that shows a page."""
+def open_page(address: str, *arguments: str):
+    """A Selenium driver that shows a page. arguments: more of Chromium's own."""
     selenium = pytest.importorskip("selenium.webdriver", reason="needs requirements-demo.txt")
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
@@ -18,7 +18,8 @@ def open_page(address: str):
     options = selenium.ChromeOptions()
     options.binary_location = browser
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for argument in ("--headless=new", "--window-size=1400,1000", "--disable-gpu"):
+    ours = ("--headless=new", "--window-size=1400,1000", "--disable-gpu")
+    for argument in (*ours, *arguments):
         options.add_argument(argument)
     if os.geteuid() == 0:
         options.add_argument("--no-sandbox")  # Chromium will not start for root otherwise

@@ -1,7 +1,8 @@
-"""Export a trained generator in half precision, with the scores of the exported weights; or as an
-ONNX file, which runs without PyTorch."""
+"""Export a trained generator in half precision, with the scores of the exported weights; as an ONNX
+file, which runs without PyTorch; or with a page that runs it in a browser."""
 
 import argparse
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from vdg import layout
 from vdg.errors import InputError
 from vdg.evaluation import rows
 from vdg.files import json_bytes, read_arrays, read_json, write_all, write_arrays
-from vdg.inference import onnx_file
-from vdg.inference.transfer import PoseTransfer
+from vdg.inference import onnx_file, static_page
+from vdg.inference.transfer import PRETRAINED, PoseTransfer
 from vdg.settings import EvaluationConfig
 
 
@@ -23,20 +24,53 @@ def halved(values: np.ndarray) -> np.ndarray:
     return values
 
 
+def write_page(args: argparse.Namespace) -> None:
+    model = layout.Row.of(args).model if args.dataset else args.model or PRETRAINED
+    size = static_page.write(args.page, model, args.half, args.runtime)
+    print(
+        f"{args.page}: {size / 1e6:.1f} MB. Put it on any static web host, or try it here: "
+        f"python3 -m http.server --bind 127.0.0.1 --directory {shlex.quote(str(args.page))}"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset")
     parser.add_argument("--variant")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--model", type=Path, metavar="FILE", help="with onnx: any model file")
+    parser.add_argument(
+        "--model", type=Path, metavar="FILE", help="with onnx or --page: any model file"
+    )
     parser.add_argument("--format", choices=["safetensors", "onnx"], default="safetensors")
     parser.add_argument(
         "--half",
         action="store_true",
-        help="with onnx: round all weights to float16, which moves images by at most 1e-3",
+        help="with onnx or --page: round all weights to float16, which moves images by at most "
+        "1e-3",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE")
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--output", type=Path, metavar="FILE")
+    target.add_argument(
+        "--page",
+        type=Path,
+        metavar="DIR",
+        help="write a page to DIR that runs the model in the visitor's browser; without --model "
+        "and --dataset, the pretrained one",
+    )
+    parser.add_argument(
+        "--runtime",
+        type=Path,
+        metavar="FILE",
+        help=f"with --page: npm's archive of {static_page.PACKAGE}, if it is here",
+    )
     args = parser.parse_args()
+    if args.runtime and not args.page:
+        parser.error("--runtime goes with --page")
+    if bool(args.dataset) != bool(args.variant) or (args.model and args.dataset):
+        parser.error("give --dataset and --variant, or --model")
+    if args.page:
+        write_page(args)
+        return
     if args.model and args.format != "onnx":
         parser.error("--model goes with --format onnx")
     if args.half and args.format != "onnx":

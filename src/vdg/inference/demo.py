@@ -17,20 +17,18 @@ from pydantic import BaseModel, Field, ValidationError
 from vdg import estimators
 from vdg.data.decoding import open_file, opened
 from vdg.data.fitting import Frame, as_rgb, letter_box
-from vdg.data.synthetic.render import NAMED_POSES, render
-from vdg.drawing import COLOURS, enlarge
+from vdg.data.synthetic.render import NAMED_POSES
+from vdg.drawing import enlarge
 from vdg.errors import InputError
+from vdg.inference import bundled
+from vdg.inference.bundled import BONES
 from vdg.inference.pose_finder import doubts, pose_doubts
 from vdg.inference.transfer import PoseTransfer, named_height, named_pose, require_torso
-from vdg.pose import SKELETON, TORSO, has_torso
+from vdg.pose import TORSO, has_torso
 from vdg.runtime import select_device
 
 SHOWN_HEIGHT = 384  # pixels; height of the images on the page
 LARGEST_SIDE = 1024  # pixels; uploads are shrunk to this side, which exceeds every model's input
-PEOPLE = 8
-# even identities are the test split of the embedded data set, unseen in training
-IDENTITIES = range(2, 2 * PEOPLE + 1, 2)
-RENDERED = 128  # pixels; height of the bundled people's images
 
 # A skeleton with draggable joints; a double click makes a joint missing. Its value has the keys
 # "size": [H, W]; "joints": [[y, x], ...], -1 for missing joints; "parked": positions at which
@@ -126,9 +124,7 @@ def data_uri(image: Image.Image) -> str:
 
 def skeleton_editor(elem_id: str) -> gr.HTML:
     """A skeleton with draggable joints; see TEMPLATE."""
-    colours = ["rgb({}, {}, {})".format(*COLOURS[i % len(COLOURS)]) for i in range(len(SKELETON))]
-    bones = [[a, b, colour] for (a, b), colour in zip(SKELETON, colours, strict=True)]
-    template = TEMPLATE.replace("BONES", json.dumps(bones)).replace("HEIGHT", str(SHOWN_HEIGHT))
+    template = TEMPLATE.replace("BONES", json.dumps(BONES)).replace("HEIGHT", str(SHOWN_HEIGHT))
     return gr.HTML(
         html_template=template,
         css_template=CSS,
@@ -188,7 +184,7 @@ class Studio:
         self.choices = choices
         chosen = str(select_device(device))
         self.model = functools.cache(functools.partial(self._load, chosen))
-        self.people = [_bundled(identity) for identity in IDENTITIES]
+        self.people = bundled.people()
 
     def _load(self, device: str, name: str) -> PoseTransfer:
         if name not in self.choices:
@@ -281,15 +277,6 @@ class Studio:
 def _frame(image: Image.Image, size: tuple[int, int]) -> Frame:
     """The position of an image in a letter-box of `size` (H, W)."""
     return Frame.of(image.height, image.width, size)
-
-
-def _bundled(identity: int) -> tuple[Image.Image, np.ndarray]:
-    """Image and key points of the first view of a rendered person with a complete torso."""
-    for view in range(50):
-        picture = render(identity, view, RENDERED, 0)
-        if has_torso(picture.keypoints):
-            return Image.fromarray(picture.image), picture.keypoints
-    raise InputError(f"no view of identity {identity} shows the whole torso")
 
 
 def _require_picture(picture: Image.Image | str | None) -> None:

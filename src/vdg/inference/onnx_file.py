@@ -30,6 +30,14 @@ def missing() -> list[str]:
     return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
 
 
+def require_packages() -> None:
+    """Raise InputError if packages are missing."""
+    if lacking := missing():
+        raise InputError(
+            f"ONNX needs {', '.join(lacking)}: pip install --requirement requirements-onnx.txt"
+        )
+
+
 def convert(model: PoseTransfer, half: bool = False) -> bytes:
     """The bytes of an ONNX file that computes what the generator does.
 
@@ -44,10 +52,7 @@ def convert(model: PoseTransfer, half: bool = False) -> bytes:
     Raises InputError if packages are missing, and if onnxruntime's result differs from PyTorch's by
     more than TOLERANCE, with `half` HALF_TOLERANCE.
     """
-    if lacking := missing():
-        raise InputError(
-            f"ONNX needs {', '.join(lacking)}: pip install --requirement requirements-onnx.txt"
-        )
+    require_packages()
     from onnxscript import optimizer
 
     generator = model.generator.to("cpu", memory_format=torch.contiguous_format)
