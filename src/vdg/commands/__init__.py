@@ -12,7 +12,7 @@ COMMANDS = {
     "augment": "more pictures of people, with Market-1501's names, for re-identification",
     "people": "a folder of rendered people, to try things out",
     "demo": "a page to try the models: pick a person, drag the joints of a pose",
-    "export": "a trained model in half precision, or as an ONNX file",
+    "export": "a trained model in half precision, as an ONNX file, or on a page",
     "estimator": "fetch MoveNet, which estimates key points",
 }
 
