@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from vdg import cli, estimators
 from vdg.data.archive import Archive
-from vdg.data.fitting import letter_box, require_inside
+from vdg.data.fitting import letter_box
 from vdg.data.folder import Photo, annotated, listing
 from vdg.data.names import parse
 from vdg.errors import InputError
@@ -96,7 +96,7 @@ def sources(
 ) -> tuple[list[Photo], np.ndarray, np.ndarray]:
     """Images of a folder in the model's frame (N, H, W, 3), and their joints (N, 18, 2).
 
-    table: a CSV of key points, in pixels of the original images; None estimates them.
+    table: key points by picture, as the reader `folder` reads them; None estimates them.
 
     Images without a whole torso are left out, in one line each. Raises InputError if none is left,
     if several people are found in one, and for key points that do not fit the images.
@@ -105,7 +105,7 @@ def sources(
         raise InputError(f"{root} does not exist: give the folder of images as --sources")
     with Archive(root) as archive:
         photos = listing(archive)
-        rows = annotated(table, photos, archive) if table else None
+        rows = annotated(table, archive) if table else None
         missing = np.full((18, 2), -1)
         kept, images, joints, crowded = [], [], [], []
         for photo in tqdm(photos, desc="read", unit="image", disable=None):
@@ -116,10 +116,10 @@ def sources(
                     crowded.append(photo.member)
                     continue
                 found = people[0] if len(people) else missing
+            elif photo.member in rows:
+                found = rows.joints(photo.member, (picture.height, picture.width))
             else:
-                found = rows.get(photo.member, missing)
-                size = (picture.height, picture.width)
-                require_inside(found, size, f"{table}: {photo.member}", "its image")
+                found = missing
             if not has_torso(found):
                 print(f"{photo.member}: no shoulders and hips: left out", file=sys.stderr)
                 continue
@@ -127,6 +127,8 @@ def sources(
             kept.append(photo)
             images.append(image)
             joints.append(frame.place(found))
+    if rows is not None:
+        rows.say_beyond()
     if crowded:
         shown = ", ".join(crowded[:3]) + (", ..." if crowded[3:] else "")
         raise InputError(
