@@ -42,9 +42,9 @@ repro: setup  ## run the whole pipeline and print the results table
 test: setup  ## run the test suite
 	python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-bench: setup  ## run every benchmark of bench/ but spread, agreement and reid_loaders, after repro and estimator
+bench: setup  ## run every benchmark of bench/ but spread, agreement, reid_loaders and runtimes, after repro and estimator
 	@for file in bench/[a-z]*.py; do \
-	  name=bench.$$(basename $$file .py); case $$name in bench.spread|bench.agreement|bench.reid_loaders) continue;; esac; echo "== $$name"; python -m $$name || exit 1; done
+	  name=bench.$$(basename $$file .py); case $$name in bench.spread|bench.agreement|bench.reid_loaders|bench.runtimes) continue;; esac; echo "== $$name"; python -m $$name || exit 1; done
 
 spread: setup  ## the default with other threads and instruction sets, to docs/notes/spread.csv
 	python -m bench.spread

@@ -23,8 +23,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vdg import cli, config, resolve
 from vdg.data.batches import Batch
+from vdg.settings import RunConfig
 from vdg.train import stage1_task, stage2_task
 from vdg.training.cost import noise
+from vdg.training.task import Task
 
 COUNTED = (2, 4)  # batch sizes
 ADAM = 8  # bytes per weight: both moments
@@ -132,49 +134,50 @@ def count(task, batch: Batch, precision: str) -> Step:
 
 
 def trainings(params: config.Params, dataset: str, network: str, variant: str) -> Iterator[tuple]:
-    """(name, task, settings) of a network and, if it refines that network, of the variant.
+    """(name, task) of a network and, if it refines that network, of the variant.
 
     They are built as the pipeline builds them.
     """
     variants = [variant] if params.variant[variant].network == network else []
     lists = {"datasets": [dataset], "networks": [network], "variants": variants}
     runs = resolve.resolve(params.model_copy(update=lists))
-    first = runs[f"{dataset}/stage1-{network}.json"]
+    first = RunConfig.model_validate(runs[f"{dataset}/stage1-{network}.json"])
     task, meta = stage1_task(first)
-    yield network, task, first["settings"]
+    yield network, task
     for name in variants:
-        second = runs[f"{dataset}/stage2-{name}.json"]
-        yield f"{network} {name}", stage2_task(second, task.result, meta)[0], second["settings"]
+        second = RunConfig.model_validate(runs[f"{dataset}/stage2-{name}.json"])
+        yield f"{network} {name}", stage2_task(second, task.result, meta)[0]
 
 
-def fixed(task) -> float:
+def fixed(task: Task) -> float:
     """Bytes of weights and buffers, of gradients and of Adam's moments."""
     groups = [group for adam in task.optimizers.values() for group in adam.param_groups]
     trained = sum(p.numel() for group in groups for p in group["params"])
     return 4 * sum(x.numel() for x in task.modules.state_dict().values()) + (4 + ADAM) * trained
 
 
-def at_full_batch(task, settings: dict, precision: str) -> Step:
-    """What one step takes at the batch size of the settings."""
+def at_full_batch(task: Task, precision: str) -> Step:
+    """What one step takes at the batch size of its settings."""
     task.modules.train().to(memory_format=torch.channels_last)
     few, many = COUNTED
-    steps = [count(task, noise(n, settings["size"]), precision) for n in COUNTED]
-    return Step.between(*steps, at=(settings["batch_size"] - few) / (many - few))
+    steps = [count(task, noise(n, task.settings.size), precision) for n in COUNTED]
+    return Step.between(*steps, at=(task.settings.batch_size - few) / (many - few))
 
 
-def row(dataset: str, name: str, task, settings: dict, step: Step) -> str:
+def row(dataset: str, name: str, task: Task, step: Step) -> str:
     """One line of the table."""
-    data = PIXEL * IMAGES.get(dataset, 0) * math.prod(settings["size"]) / 2**30
+    settings = task.settings
+    data = PIXEL * IMAGES.get(dataset, 0) * math.prod(settings.size) / 2**30
     memory = CONTEXT + data + (fixed(task) + OVERHEAD * step.saved) / 2**30
     cells = [
         f"{dataset}, {name}",
-        settings["batch_size"],
-        settings["steps"],
+        settings.batch_size,
+        settings.steps,
         f"{step.multiply_adds / 1e9:.0f}",
     ]
     cells += [f"{step.traffic / 1e9:.1f}", round(step.operations), f"{memory:.1f}", f"{data:.1f}"]
-    launch = REPLAY if getattr(task, "capturable", False) else LAUNCH
-    cells += [f"{settings['steps'] * card.seconds(step, launch) / 60:.0f}" for card in CARDS]
+    launch = REPLAY if task.capturable else LAUNCH
+    cells += [f"{settings.steps * card.seconds(step, launch) / 60:.0f}" for card in CARDS]
     return f"| {' | '.join(map(str, cells))} |"
 
 
@@ -192,9 +195,9 @@ def main():
     columns += ["of it data", *(f"minutes, {card.name}" for card in CARDS)]
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for dataset in args.dataset:
-        for name, task, settings in trainings(params, dataset, args.network, args.variant):
-            step = at_full_batch(task, settings, args.precision)
-            print(row(dataset, name, task, settings, step), flush=True)
+        for name, task in trainings(params, dataset, args.network, args.variant):
+            step = at_full_batch(task, args.precision)
+            print(row(dataset, name, task, step), flush=True)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vdg import cli, config, systems
+from vdg import cli, config, layout, systems
 from vdg.data.batches import load_pairs, to_uint8
 from vdg.data.synthetic.people import sample_person
 from vdg.drawing import enlarge, grid, save_png
 from vdg.errors import InputError
 from vdg.evaluation.pairs import EvalPairs, generate
+from vdg.files import read_json
+from vdg.settings import EvaluationConfig
 from vdg.systems.vdg.part_warp import part_warp
 
 DATASET, FINE, SHOWN = "synthetic", ("check", "tartan"), 8
@@ -49,7 +51,8 @@ def main():
 
     split = settings.evaluation.split
     (data,) = load_pairs(Path("data", DATASET), [split], torch.device("cpu"))
-    pairs = EvalPairs(data, {"split": split, "pairs": len(patterns)})
+    evaluated = read_json(layout.Row(DATASET, params.variants[0], seed, coarse=False).evaluation)
+    pairs = EvalPairs(data, EvaluationConfig.model_validate(evaluated))
     fine = np.flatnonzero(patterns.isin(FINE))
     chosen = fine[np.linspace(0, len(fine) - 1, SHOWN).astype(int)]
     batch = data.batch(pairs.positions[chosen])

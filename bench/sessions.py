@@ -1,4 +1,4 @@
-"""The memory of `vdg demo` while visitors come: each opens the page, picks a person, sees a result.
+"""The memory of `vdg demo` while visitors come: each opens the page, and uploads a picture.
 
     python -m bench.sessions [--visitors 200] [--model FILE]
 
@@ -6,6 +6,7 @@ Prints the resident memory of the server after every 25 visitors.
 """
 
 import argparse
+import io
 import json
 import re
 import socket
@@ -15,8 +16,10 @@ import uuid
 from pathlib import Path
 
 import requests
+from PIL import Image
 
 EVERY = 25
+SIDE = 1024  # pixels of an upload, the most that the page keeps
 
 
 def main():
@@ -52,14 +55,20 @@ def resident(process: int) -> float:
 
 
 def visit(address: str, config: dict) -> None:
-    """What the page's own script does when it is opened: the first person, a pose, the result."""
+    """What the page's own script does: the first person, a pose, a picture, and two results."""
     session = uuid.uuid4().hex
     model = next(c["props"]["value"] for c in config["components"] if c["type"] == "dropdown")
     by_name = {event["api_name"]: event for event in config["dependencies"]}
     _, source = call(address, session, by_name["wrapped"], [model])
     (target,) = call(address, session, by_name["pose"], ["walk", 0, model])
-    results = call(address, session, by_name["draw"], [model, None, source, target])
-    assert len(results) == 4, results
+    call(address, session, by_name["draw"], [model, None, source, target])
+    picture = io.BytesIO()
+    Image.effect_noise((SIDE, SIDE), 64).save(picture, "PNG")
+    files = {"files": ("picture.png", picture.getvalue())}
+    (path,) = requests.post(f"{address}/gradio_api/upload", files=files, timeout=60).json()
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    _, source = call(address, session, by_name["upload"], [file, model])
+    call(address, session, by_name["draw"], [model, None, source, target])
 
 
 def call(address: str, session: str, event: dict, data: list) -> list:

@@ -23,6 +23,7 @@ from vdg.data.images import ImageSet
 from vdg.data.pairs import PairSampler
 from vdg.data.pose_set import PoseSet
 from vdg.runtime import select_device, set_up
+from vdg.settings import RunConfig
 from vdg.train import stage1_task, stage2_task
 from vdg.training import graphs
 from vdg.training.task import Task
@@ -101,15 +102,17 @@ def noise(height: int, width: int, device: torch.device) -> PairData:
 
 def measure(
     task: Task,
-    settings: dict,
     data: PairData,
+    batch: int,
     precision: str,
     peak: float,
-    compiled: bool,
     budget: float,
 ) -> list[str]:
-    """The cells of one row of the table, from `images/s` on. budget: seconds of measuring."""
-    device, batch = data.device, settings["batch_size"]
+    """The cells of one row of the table, from `images/s` on.
+
+    batch: its size. budget: seconds of measuring.
+    """
+    device, settings = data.device, task.settings
     for module in task.modules.values():
         module.train().to(device, memory_format=torch.channels_last)
     sampler, flip = PairSampler(data.pairs, batch, 0), torch.arange(batch) % 2 == 0
@@ -124,10 +127,7 @@ def measure(
     with FlopCounterMode(display=False) as counter:
         update(fetch(0))
     operations = counter.get_total_flops()
-    if compiled:
-        for module in task.modules.values():
-            module.compile()
-    advance = update if compiled else graphs.recorded(task, update, device)
+    advance = graphs.recorded(task, update, device)
     with peak_memory(device) as memory:
         whole = seconds(lambda i: advance(fetch(i)), device, budget)
     part = seconds(fetch, device, 1.0)
@@ -138,24 +138,24 @@ def measure(
         f"{operations / whole / peak:.0%}",
         f"{part / whole:.1%}",
         f"{memory[0] / 2**30:.2f}",
-        f"{settings['steps'] * whole / 60:.1f}",
+        f"{settings.steps * settings.batch_size / batch * whole / 60:.1f}",  # for as many images
     ]
 
 
 def tasks(params: config.Params, dataset: str, networks: list[str], variants: list[str]):
-    """Yield the trainings of a data set: (name, task, settings)."""
+    """Yield the trainings of a data set: (name, task)."""
     used = list(dict.fromkeys([*networks, *(params.variant[v].network for v in variants)]))
     named = {"datasets": [dataset], "networks": used, "variants": variants}
     resolved = resolve.resolve(params.model_copy(update=named))
+
+    def run(name: str) -> RunConfig:
+        return RunConfig.model_validate(resolved[f"{dataset}/{name}.json"])
+
     for name in networks:
-        found = resolved[f"{dataset}/stage1-{name}.json"]
-        yield f"stage1-{name}", stage1_task(found)[0], found["settings"]
+        yield f"stage1-{name}", stage1_task(run(f"stage1-{name}"))[0]
     for name in variants:
-        coarse, meta = stage1_task(
-            resolved[f"{dataset}/stage1-{params.variant[name].network}.json"]
-        )
-        found = resolved[f"{dataset}/stage2-{name}.json"]
-        yield f"stage2-{name}", stage2_task(found, coarse.result, meta)[0], found["settings"]
+        coarse, meta = stage1_task(run(f"stage1-{params.variant[name].network}"))
+        yield f"stage2-{name}", stage2_task(run(f"stage2-{name}"), coarse.result, meta)[0]
 
 
 def main():
@@ -167,7 +167,6 @@ def main():
     )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
-    parser.add_argument("--compile", action="store_true", help="networks by torch.compile")
     parser.add_argument("--batch-size", type=int, help="in place of the data set's own")
     parser.add_argument("--seconds", type=float, default=8.0, help="of measuring, per training")
     args = parser.parse_args()
@@ -183,12 +182,9 @@ def main():
     )
     for name in args.dataset or params.dataset:
         data = noise(params.dataset[name].height, params.dataset[name].width, device)
-        for training, task, settings in tasks(params, name, args.network, args.variant):
-            batch = args.batch_size or settings["batch_size"]
-            steps = settings["steps"] * settings["batch_size"] / batch  # for as many images
-            settings = settings | {"batch_size": batch, "steps": steps}
-            mode = args.precision, peak, args.compile, args.seconds
-            cells = measure(task, settings, data, *mode)
+        for training, task in tasks(params, name, args.network, args.variant):
+            batch = args.batch_size or task.settings.batch_size
+            cells = measure(task, data, batch, args.precision, peak, args.seconds)
             print(f"| {name} {training} | " + " | ".join(cells) + " |", flush=True)
 
 

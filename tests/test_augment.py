@@ -132,7 +132,10 @@ def test_key_points_are_estimated(people, run, monkeypatch, capsys):
         (("--sources", "nowhere"), "nowhere does not exist: give the folder of images"),
         (("--keypoints", "nowhere.csv"), "cannot read nowhere.csv"),
         (("--keypoints", "people.csv", "--pose", "jump"), "unknown pose 'jump'"),
-        (("--keypoints", "large.csv"), "large.csv: anna/0.png has joints outside its image of 64"),
+        (
+            ("--keypoints", "large.csv"),
+            "large.csv: anna/0.png: 14 of 14 joints lie outside",
+        ),
         (("--keypoints", "people.csv", "--output", "people"), "people exists: remove it, or"),
         (
             ("--keypoints", "people.csv", "--output", "people/more"),

@@ -21,6 +21,7 @@ from vdg.files import read_json
 from vdg.inference.transfer import PRETRAINED, PoseTransfer
 from vdg.metrics import classifiers
 from vdg.runtime import set_up
+from vdg.settings import EvaluationConfig, RunConfig
 from vdg.systems.vdg.part_warp import part_warp
 
 DEVICE = "cuda"
@@ -45,13 +46,13 @@ def first_steps(network, variant, device, precision="fp32"):
     set_up(0)
     params = config.load(ROOT / "params.yaml")
     names = [[name] if name else [] for name in (network, variant)]
-    ((_, task, settings),) = tasks(params, "synthetic", *names)
+    ((_, task),) = tasks(params, "synthetic", *names)
     for module in task.modules.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0  # drawn by the device's own generator
     task.modules.train().to(device, memory_format=torch.channels_last)
     data = noise(64, 32, torch.device(device))
-    batch, rows = data.batch(data.pairs[: settings["batch_size"]]), []
+    batch, rows = data.batch(data.pairs[: task.settings.batch_size]), []
     for _ in range(3):
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
             rows.append(task.update(batch))
@@ -88,7 +89,7 @@ def configs(tmp_path_factory):
 
 
 @pytest.fixture
-def work(configs, drawn_data, tmp_path, monkeypatch):
+def work(configs, drawn_data, tmp_path, monkeypatch, any_code):
     """Train stage I, then variants, on the GPU; `stopped` and resumed on the way."""
 
     def run(name, precision, stopped):
@@ -98,9 +99,8 @@ def work(configs, drawn_data, tmp_path, monkeypatch):
         for stage in ("stage1-vdg", "stage2-full", "stage2-warp"):
             coarse = None if stage == "stage1-vdg" else folder / "stage1-vdg" / "model.safetensors"
             losses = folder / f"{stage}.csv"
-            job = train.Run(
-                found[f"synthetic/{stage}.json"], drawn_data, 0, folder / stage, losses, coarse
-            )
+            run_config = RunConfig.model_validate(found[f"synthetic/{stage}.json"])
+            job = train.Run(run_config, drawn_data, 0, folder / stage, losses, coarse)
             start = train.train_stage2 if coarse else train.train_stage1
             if stopped:
                 with monkeypatch.context() as patch:
@@ -145,8 +145,9 @@ def test_scores(configs, work, tmp_path):
         (folder / "references").mkdir(parents=True)
         (folder / "warp").mkdir()
         own = folder / "references"
-        evaluate.references(found["synthetic/references.json"], data, own)
-        scoring = found["synthetic/evaluation-warp.json"]
+        scoring = EvaluationConfig.model_validate(found["synthetic/references.json"])
+        evaluate.references(scoring, data, own)
+        scoring = EvaluationConfig.model_validate(found["synthetic/evaluation-warp.json"])
         evaluate.evaluate(scoring, data, model, own, folder / "warp")
         files = "references/copy-source.json", "references/mean-image.json", "warp/scores.json"
         scores[device] = [read_json(folder / file)["metrics"] for file in files]

@@ -28,7 +28,7 @@ def here(tmp_path, monkeypatch):
             file.write_bytes(b"") if name in names else file.unlink(missing_ok=True)
             monkeypatch.setattr(weights, "weights_file", lambda file=file: file)
             joints = np.full((1, 18, 2), number)
-            monkeypatch.setattr(estimator, "people", lambda *_, joints=joints: joints)
+            monkeypatch.setattr(estimator, "people", lambda *_, joints=joints, **__: joints)
             monkeypatch.setattr(estimator, "estimate", lambda *_, joints=joints, **__: joints)
         monkeypatch.setattr(movenet_weights, "load", lambda device: None)
         monkeypatch.setattr(keypoint_rcnn, "load_network", lambda height, width, device: None)

@@ -6,10 +6,11 @@ import pytest
 from folders_of import save, skimage_ssim
 from PIL import Image
 
+from vdg import code
 from vdg.errors import InputError
 from vdg.evaluation import names, strips
 from vdg.evaluation.image_folders import in_order, partners
-from vdg.keypoints.annotations import write_keypoints
+from vdg.keypoints.annotations import read_pairs, write_keypoints
 
 COUNT = 24
 A = [f"{i:04d}_c1s1_{i:06d}_00" for i in range(COUNT)]
@@ -229,7 +230,7 @@ def test_exchanged_channels_draw_a_line(score, tmp_path):
         made = save(tmp_path / kind, dict(zip(A, images, strict=True)))
         done = score("--generated", made, "--target", real, "--classifier", "none")
         assert done.returncode == 0
-        assert ("with red and blue exchanged" in done.warnings) == (kind == "bgr")
+        assert ("reddish where their targets are bluish" in done.warnings) == (kind == "bgr")
 
 
 def test_few_pictures_draw_a_line(score, folders):
@@ -278,3 +279,16 @@ def test_other_names_have_no_cameras():
         "one sequence",
         "one sequence",
     ]
+
+
+def test_the_share_of_pairs_of_one_sequence(market):
+    """As docs/data.md says, of the published list."""
+    pairs = read_pairs(market / "market-pairs-test.csv")
+    found = names.cameras(f"{source} {target}" for source, target in pairs)
+    assert [found.count(group) for group in names.CAMERAS] == [2514, 221, 9265]
+
+
+def test_an_edit_of_the_folder_reader_scores_nothing_again():
+    reached = code.hashes("stages.evaluate")
+    assert "src/vdg/evaluation/names.py" in reached
+    assert not {p for p in reached if "image_folders" in p or "strips" in p or "commands/" in p}

@@ -9,12 +9,14 @@ from PIL import Image
 
 from vdg.data.fitting import Frame
 from vdg.errors import InputError
+from vdg.evaluation.image_folders import draw_masks
 from vdg.inference.pose_finder import PoseFinder
 from vdg.keypoints import reading
 from vdg.keypoints.annotations import KEYPOINTS_HEADER, read_keypoints
+from vdg.keypoints.by_picture import ByPicture
 from vdg.keypoints.reading import Options
 from vdg.keypoints.skeletons import COCO, joint_name
-from vdg.pose import JOINTS
+from vdg.pose import JOINTS, pose_mask
 
 SIZE = HEIGHT, WIDTH = 768, 384
 # x, y of OpenPose's 18 joints in a picture of 384 x 768; the neck is between the shoulders
@@ -143,6 +145,8 @@ FILES = {
         np.arange(18)[:, None] == 1, [[190.0, 90.0]], PERSON))),
     "mmpose": [mmpose_person()],
     "mmpose, video": [{"frame_id": 0, "instances": [mmpose_person()]}],
+    "mmpose, its demos": {"meta_info": {}, "instance_info": [mmpose_person()]},
+    "mmpose in Python": {"visualization": [], "predictions": [[mmpose_person()]]},
     "ultralytics": ultralytics(),
     "ultralytics, normalized": ultralytics(SCALE),
     "openpifpaf": [PIFPAF],
@@ -339,8 +343,7 @@ REFUSED = {
     "only a ghost": (keys(GHOST.ravel().tolist()), "pose.json: no person was found in it"),
     "two people in one annotation": (
         coco(np.concatenate([COCO_POINTS, COCO_POINTS])),
-        "pose.json: annotations: 1 has 34 joints where its category names 17: Label Studio merges "
-        "all people of a picture here; export its JSON instead",
+        "pose.json: annotations: 1 has 34 joints and its category 17 names: write the file again",
     ),
     "two people without groups": (
         labelme() | {"shapes": 2 * labelme()["shapes"]},
@@ -354,6 +357,11 @@ REFUSED = {
         {"joints": []},
         "pose.json is an object with joints, which no known tool writes: see the formats in "
         "docs/keypoints.md, or name it with --format",
+    ),
+    "boxes of a detector": (
+        [{"name": "person", "class": 0, "confidence": 0.9, "box": {}}],
+        "pose.json is a list with name, class, confidence, box, which no known tool writes: see "
+        "the formats in docs/keypoints.md, or name it with --format",
     ),
     "an order unknown": (
         keys([1.0] * 48),
@@ -371,6 +379,12 @@ def test_what_is_refused(photo, name):
     assert str(told.value).removeprefix(f"{photo.parent}/") == line
 
 
+def test_label_studios_coco_export_merges_people(photo, capsys):
+    found = source(photo, coco() | {"info": {"contributor": "Label Studio"}})
+    assert np.abs(found - np.floor(RIGHT)).max() <= 1
+    assert "merges the people of a picture into one" in capsys.readouterr().err
+
+
 def test_a_file_of_several_pictures(photo):
     other = ALPHAPOSE | {"image_id": "other.png", "keypoints": triples(COCO_POINTS - 5)}
     found = source(photo, [other, ALPHAPOSE])  # the source's own name
@@ -383,6 +397,23 @@ def test_a_file_of_several_pictures(photo):
         InputError, match=r"is of 2 pictures: name one, .*:NAME, of other.png, photo"
     ):
         finder.target(str(path))
+
+
+def test_a_format_that_it_is_not(photo):
+    with pytest.raises(
+        InputError, match=r"is not as mmpose writes it: leave --format out, or give"
+    ):
+        source(photo, keys(triples(PERSON)), format="mmpose")
+
+
+def test_frames_without_names_are_chosen_by_their_place(photo):
+    frames = [on_canvas(HEIGHT, WIDTH, 1), None, on_canvas(1024, 512, 512 / WIDTH)]
+    with pytest.raises(InputError, match=r"is of 3 pictures: name one, .*:NAME, of 0, 1, 2"):
+        source(photo, frames)
+    found = PoseFinder(SIZE, "cpu", photo, Options(size=SIZE)).target(
+        f"{photo.with_name('pose.json')}:2"
+    )
+    assert np.abs(found - np.floor(RIGHT)).max() <= 1
 
 
 def test_another_person(photo):
@@ -452,3 +483,26 @@ def test_what_a_file_was_taken_for(tmp_path):
 )  # fmt: skip
 def test_names_of_joints(label, joint):
     assert joint_name(label) == joint
+
+
+def test_scores_and_folders_read_them_by_picture(tmp_path):
+    """A folder of OpenPose's files, and a file of several pictures, for targets of their names."""
+    folder = tmp_path / "poses"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}_keypoints.json").write_text(json.dumps(keys(triples(PERSON))))
+    listed = [ALPHAPOSE | {"image_id": f"{name}.jpg"} for name in ("a", "b")]
+    (tmp_path / "all.json").write_text(json.dumps(listed))
+    white = np.full((*SIZE, 3), 255, np.uint8)
+    expected = pose_mask(np.floor(RIGHT), *SIZE)
+    for path in (folder, tmp_path / "all.json"):
+        masks = draw_masks([path], {"x___a": white, "b": white})
+        assert (masks == expected).mean() > 0.999
+    given = ByPicture(folder)
+    given.rename(["a.png", "b.png"], str)
+    np.testing.assert_array_equal(given.pixels("b.png", SIZE), np.floor(RIGHT))
+    with pytest.raises(InputError, match=r"names without an image: a\.png"):
+        given.rename(["c.png"], str)
+    (folder / "b_keypoints.json").write_text(json.dumps(TWO))
+    with pytest.raises(InputError, match="b shows 2 people: leave the picture out"):
+        draw_masks([folder], {"b": white})

@@ -63,7 +63,7 @@ OTHERS = {
     "empty": ("", "is not valid JSON: get the file again"),
     "no JSON": ("joints", "is not valid JSON"),
     "no people": ("{}", "is an object, which no known tool writes"),
-    "a number": ("3", "is int, which no known tool writes"),
+    "a number": ("3", "is a number, which no known tool writes"),
     "people as object": ('{"people": {}}', "people: expected a list of objects, found {}"),
     "a number as person": ('{"people": [1]}', r"people: expected a list of objects, found \[1\]"),
     "nobody's joints": ('{"people": [{}]}', "people: 0 has no pose_keypoints_2d"),

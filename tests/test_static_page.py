@@ -3,6 +3,7 @@
 import functools
 import http.server
 import json
+import sys
 import threading
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from browser import open_page
 from PIL import Image
 
 from vdg import systems
+from vdg.commands import export
 from vdg.data.batches import from_uint8
 from vdg.data.fitting import Frame, letter_box, open_picture
 from vdg.errors import InputError
@@ -370,23 +372,26 @@ def test_poses_without_a_torso(page):
 
 
 ASK_ANOTHER_HOST = """
-const done = arguments[0];
-const ask = "fetch('http://127.0.0.2/').then(() => 'sent', () => 'refused')";
-const run = (script) => new Worker(URL.createObjectURL(new Blob([script])));
-run(`${ask}.then(postMessage)`).onmessage = ({ data }) =>
-  fetch("http://127.0.0.2/").then(() => "sent", () => "refused").then((page) => done([page, data]));
+const [address, done] = arguments;
+const ask = `fetch("${address}", { mode: "no-cors" }).then(() => "sent", () => "refused")`;
+const worker = new Worker(URL.createObjectURL(new Blob([`${ask}.then(postMessage)`])));
+const page = fetch(address, { mode: "no-cors" }).then(() => "sent", () => "refused");
+worker.onmessage = async ({ data }) => done([await page, data]);
 """
 
 
 def test_nothing_leaves_the_folder(host, tmp_path):
     """What Chromium's own log of the network says that the page asked for, its worker included."""
     host.asked.clear()
+    other = Host(tmp_path)
     log = tmp_path / "net.json"
     with open_page(f"{host.address}/demo/index.html", f"--log-net-log={log}") as page:
         started(page)
         drag(page, "target", RIGHT_WRIST, 20, 20)
-        refused = page.execute_async_script(ASK_ANOTHER_HOST)
+        refused = page.execute_async_script(ASK_ANOTHER_HOST, other.address)
+    other.shutdown()
     assert refused == ["refused", "refused"]
+    assert other.asked == []
     text = log.read_text().rstrip().rstrip(",")
     events = json.loads(text if text.endswith("}") else text + "]}")
     started_job = events["constants"]["logEventTypes"]["URL_REQUEST_START_JOB"]
@@ -444,6 +449,21 @@ def test_without_the_model(host, site):
 
 
 # ---- the folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--page", "p", "--output", "m.onnx"], "not allowed with argument"),
+        (["--output", "m.safetensors", "--runtime", "r.tgz"], "--runtime goes with --page"),
+        (["--page", "p", "--dataset", "x"], "give --dataset and --variant, or --model"),
+    ],
+)
+def test_arguments_that_do_not_go_together(monkeypatch, capsys, arguments, words):
+    monkeypatch.setattr(sys, "argv", ["vdg export", *arguments])
+    with pytest.raises(SystemExit):
+        export.main()
+    assert words in capsys.readouterr().err
 
 
 def test_an_archive_that_is_another(model, tmp_path):

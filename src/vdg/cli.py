@@ -1,6 +1,7 @@
 """Command-line code shared by all stages."""
 
 import argparse
+import math
 import os
 import re
 import signal
@@ -33,6 +34,17 @@ def size(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
+def share(text: str) -> float:
+    """argparse type of a number from 0 on, such as a score."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 on")
+    return value
+
+
 def add_reading(parser: argparse.ArgumentParser, size_of: str = "--pose-size") -> None:
     """Add the options that say how files of key points are read, for `reading_options`."""
     from vdg.keypoints import formats, reading  # not needed by most commands
@@ -40,7 +52,7 @@ def add_reading(parser: argparse.ArgumentParser, size_of: str = "--pose-size") -
     add = parser.add_argument_group("files of key points").add_argument
     add("--format", choices=reading.KEYS, help="of the JSON files; default: by their content")
     add("--unit", choices=formats.UNITS, help="of the coordinates; default: by their range")
-    add("--confidence", type=float, metavar="C", help="least score of a joint; default: the "
+    add("--confidence", type=share, metavar="C", help="least score of a joint; default: the "
         "format's own")  # fmt: skip
     add(size_of, dest="size", type=size, metavar="HxW", help="height and width in pixels of the "
         "picture that a pose's key points are of")  # fmt: skip

@@ -1,10 +1,12 @@
 """What each run depends on: its settings, and the code that it runs, so that editing either re-runs
 that run and no other."""
 
+import functools
+from collections.abc import Iterable
 from typing import Any
 
-from vdg import estimators
-from vdg.code import DRAWING, WATCHING, hashes
+from vdg import code, estimators
+from vdg.code import DRAWING, WATCHING
 from vdg.config import Params, Variant
 from vdg.settings import TrainingSettings
 from vdg.systems import module_name
@@ -18,11 +20,18 @@ def resolve(params: Params) -> dict[str, dict]:
     DVC compares these files, not params.yaml, so a change re-runs what it can change and no more.
     Raises InputError for settings that a system does not have.
     """
+    hashes.cache_clear()  # files may have changed since the last call
     files: dict[str, dict] = {}
     for name in params.datasets:
         runs = _data(params, name) | _trainings(params, name) | _evaluations(params, name)
         files |= {f"{name}/{run}.json": content for run, content in runs.items()}
     return files | {"report.json": _report(params)}
+
+
+@functools.cache
+def hashes(*modules: str, without: Iterable[str] = ()) -> dict[str, str]:
+    """`vdg.code.hashes`; most runs differ in their settings alone."""
+    return code.hashes(*modules, without=without)
 
 
 def _with_code(content: dict, stage: str, *modules: str, without=()) -> dict:

@@ -13,7 +13,7 @@ COMMANDS = {
     "keypoints": "key points of any tool as CSV, OpenPose's or COCO's JSON, and drawn",
     "people": "a folder of rendered people, to try things out",
     "demo": "a page to try the models: pick a person, drag the joints of a pose",
-    "export": "a trained model in half precision, or as an ONNX file",
+    "export": "a trained model in half precision, as an ONNX file, or on a page",
     "estimator": "fetch MoveNet, which estimates key points",
 }
 

@@ -23,6 +23,8 @@ from vdg.runtime import select_device
 DEFAULT_NAME = "scored"
 FEWEST = 20  # images with IS: of ten splits of one image each, the score is always 1
 FEW = 200
+COLOURED = 3  # grey levels that red and blue differ by
+EXCHANGED = 0.3  # cosine: of two images of one person in Market-1501 it is about .85
 
 
 class Given(NamedTuple):
@@ -168,8 +170,8 @@ def warnings_of(args: argparse.Namespace, given: Given) -> list[str]:
         found.append(f"the generated pictures are {made}, their targets {real}: {effect}")
     if channels_exchanged(given.generated, given.targets):
         found.append(
-            "with red and blue exchanged, the generated pictures are nearer to their targets' mean "
-            "colours: were they saved as BGR?"
+            "the generated pictures are reddish where their targets are bluish, and conversely: "
+            "were they saved as BGR?"
         )
     if args.classifier != "none" and len(given.names) < FEW:
         found.append(
@@ -180,11 +182,17 @@ def warnings_of(args: argparse.Namespace, given: Given) -> list[str]:
 
 
 def channels_exchanged(generated: np.ndarray, targets: np.ndarray) -> bool:
-    """Whether mean colours are at least twice as near with red and blue exchanged, and not near as
-    they are: by more than 4 grey levels."""
-    made, real = (images.mean((1, 2)) for images in (generated, targets))
-    here, exchanged = (np.abs(m - real).mean() for m in (made, made[:, ::-1]))
-    return bool(here > 4 and here > 2 * exchanged)
+    """Whether the generated images are reddish where their targets are bluish, and conversely.
+
+    The mean red less the mean blue of each image, in grey levels, has a negative cosine with that
+    of the targets. Without colours there is no answer: False.
+    """
+    made, real = (
+        np.subtract(*images[..., [0, 2]].mean((1, 2)).T) for images in (generated, targets)
+    )
+    lengths = np.linalg.norm(made) * np.linalg.norm(real)
+    coloured = lengths > COLOURED**2 * len(made)
+    return bool(coloured and made @ real < -EXCHANGED * lengths)
 
 
 def main():

@@ -44,16 +44,18 @@ def load(height: int, width: int, device="cpu") -> Callable[..., np.ndarray]:
     return functools.partial(keypoint_rcnn.estimate, device=device, network=network)
 
 
-def people(image, device="cpu") -> np.ndarray:
+def people(image, device="cpu", quiet: bool = False) -> np.ndarray:
     """Key points of all people in an image, uint8 (H, W, 3), RGB, in order of falling confidence.
 
-    Uses Keypoint R-CNN if installed, because it separates people better; otherwise MoveNet.
+    Uses Keypoint R-CNN if installed, because it separates people better; otherwise MoveNet, which
+    says how many joints were dropped as invented unless `quiet`.
 
     Returns int16 (K, 18, 2), (y, x), -1 = missing. Raises InputError if no weights are installed.
     """
     require_one()
-    estimator = keypoint_rcnn if _has(keypoint_rcnn) else movenet_joints
-    return estimator.people(image, device)
+    if _has(keypoint_rcnn):
+        return keypoint_rcnn.people(image, device)
+    return movenet_joints.people(image, device, quiet=quiet)
 
 
 def _has(estimator) -> bool:

@@ -1,5 +1,7 @@
 """Key-point estimation with MoveNet."""
 
+import sys
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -35,17 +37,18 @@ def estimate(images, device="cpu", network=None, batch: int = 8) -> np.ndarray:
     for start in tqdm(range(0, len(images), batch), desc="key points", unit="batch", disable=None):
         part = slice(start, start + batch)
         keypoints[part] = _estimate(torch.as_tensor(images[part]).to(device), network)
-    return keypoints
+    return _without_invented(keypoints, quiet=False)
 
 
 @torch.inference_mode()
-def people(image, device="cpu", network=None) -> np.ndarray:
+def people(image, device="cpu", network=None, quiet: bool = False) -> np.ndarray:
     """Estimate the key points of the people in an image, in order of falling confidence.
 
     People are detected in the whole image, then estimated again in a close-up each. Small people
     and some people who stand close together are missed.
 
-    image: uint8, (H, W, 3), RGB. network: as for `estimate`.
+    image: uint8, (H, W, 3), RGB. network: as for `estimate`. quiet: do not say how many joints were
+    dropped as invented.
 
     Returns int16, (K, 18, 2) as (y, x) in OpenPose order; -1 = missing.
     """
@@ -55,17 +58,29 @@ def people(image, device="cpu", network=None) -> np.ndarray:
     maps = network.maps(square)
     centers = likely_centers(maps["center"][0, 0].sigmoid())
     joints = torch.cat([movenet.decode(center, maps) for center in centers.split(1)])
-    found = []
+    found: list[np.ndarray] = []
     for rough in openpose(joints, frame, pixels.shape[1:3]):
         person = _look_closer(pixels, rough, network)
-        if (person[list(TORSO)] >= 0).any() and not any(_same(person, other) for other in found):
+        one, *others = without_invented_faces(np.array([person, *found]))
+        if (person[list(TORSO)] >= 0).any() and not any(_same(one, other) for other in others):
             found.append(person)
-    return np.array(found, np.int16).reshape(-1, 18, 2)
+    return _without_invented(np.array(found, np.int16).reshape(-1, 18, 2), quiet)
 
 
 def _estimate(pixels: Tensor, network) -> np.ndarray:
+    """Key points (N, 18, 2), with invented faces."""
     square, frame = letter_box(pixels)
-    return openpose(network(square), frame, pixels.shape[1:3])
+    return with_invented_faces(network(square), frame, pixels.shape[1:3])
+
+
+def _without_invented(keypoints: np.ndarray, quiet: bool) -> np.ndarray:
+    """`without_invented_faces`, which says how many joints were dropped."""
+    kept = without_invented_faces(keypoints)
+    dropped = int(((keypoints >= 0) & (kept < 0)).all(-1).sum())
+    if dropped and not quiet:
+        print(f"{dropped} noses and eyes of people seen from behind: invented, so dropped",
+              file=sys.stderr)  # fmt: skip
+    return kept
 
 
 def letter_box(pixels: Tensor) -> tuple[Tensor, np.ndarray]:
@@ -87,6 +102,11 @@ def letter_box(pixels: Tensor) -> tuple[Tensor, np.ndarray]:
 
 
 def openpose(joints: Tensor, frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """`with_invented_faces`, without them."""
+    return without_invented_faces(with_invented_faces(joints, frame, size))
+
+
+def with_invented_faces(joints: Tensor, frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Convert joints in the square (N, 17, 3) to key points (N, 18, 2) in images of `size` (H, W).
 
     frame: from `letter_box`.
@@ -94,8 +114,7 @@ def openpose(joints: Tensor, frame: np.ndarray, size: tuple[int, int]) -> np.nda
     joints = joints.double().cpu().numpy()
     places = (joints[..., :2] - frame[0]) / frame[1] * size
     places = places.clip(0, np.subtract(size, 1))  # a joint may lie on the edge or slightly beyond
-    keypoints = coco_to_openpose(places[..., ::-1], joints[..., 2] >= SCORE)
-    return without_invented_faces(keypoints)
+    return coco_to_openpose(places[..., ::-1], joints[..., 2] >= SCORE)
 
 
 def without_invented_faces(keypoints: np.ndarray) -> np.ndarray:

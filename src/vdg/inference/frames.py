@@ -38,7 +38,7 @@ def read(
 
     written: dict[int, KeypointFile] = {}
     for index, text in enumerate(files):
-        if _is_keypoints(Path(text)):
+        if reading.is_keypoints(Path(text)):
             try:
                 written[index] = reading.read(Path(text), options)
             except InputError as error:
@@ -50,7 +50,7 @@ def read(
         try:
             if index in written:
                 shown = _written(text, written[index], size, fitted, options)
-            elif _is_keypoints(Path(text)):
+            elif reading.is_keypoints(Path(text)):
                 continue  # damaged
             else:
                 picture = open_picture(Path(text))
@@ -60,10 +60,6 @@ def read(
         yield from shown if index in written else [(text, _seen(picture, size, fitted, device))]
     reading.say(f"{error}; the frame is left out" for error in bad)
     reading.say(_gathered([note for file in written.values() for note in file.notes], len(files)))
-
-
-def _is_keypoints(path: Path) -> bool:
-    return reading.is_keypoints(path) or path.suffix.lower() == ".json"
 
 
 def _about(files: list[KeypointFile]) -> str:
@@ -88,7 +84,7 @@ def _gathered(notes: list[str], count: int) -> list[str]:
 
 def _seen(picture, size: tuple[int, int], fitted: bool, device) -> np.ndarray:
     """People that the estimator finds in an image."""
-    people = estimators.people(picture, device)
+    people = estimators.people(picture, device, True)  # not a line for each frame
     if not fitted:
         # all of them, because they are compared with the pose of the frame before
         people = Frame.of(picture.height, picture.width, size).place(people)

@@ -240,7 +240,8 @@ def _by_picture(entries: list[dict], name_of: Callable[[dict], str | None]) -> l
             raise InputError(f"{where} has no keypoints: write the file again")
         name = name_of(entry)
         picture = pictures.setdefault(name, Picture(name))
-        _add(picture, *_triples(entry["keypoints"], f"{where}: keypoints"), where)
+        if entry["keypoints"]:  # or it is a box alone
+            _add(picture, *_triples(entry["keypoints"], f"{where}: keypoints"), where)
     return list(pictures.values())
 
 
@@ -270,15 +271,24 @@ def _bodies(value: dict, name: str | None) -> Picture:
 # mmpose, ultralytics, openpifpaf
 
 
+MMPOSE_KEYS = ("instance_info", "predictions")  # of its demos, and of its inferencer in Python
+
+
 def _is_mmpose(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(key in value for key in MMPOSE_KEYS)
     if _objects(value, "instances"):
         return True
     return _objects(value, "keypoints", "keypoint_scores")
 
 
 def _mmpose(value: Any) -> list[Picture]:
+    if isinstance(value, dict):
+        value = next((value[key] for key in MMPOSE_KEYS if key in value), value)
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+        value = value[0]  # a batch of one picture
     entries = _list(value, "the file")
-    if "instances" not in entries[0]:
+    if not entries or "instances" not in entries[0]:
         entries = [{"instances": entries}]  # a picture; a video has one such object a frame
     pictures = []
     for number, entry in enumerate(entries):
@@ -353,11 +363,6 @@ def _coco(value: Any) -> list[Picture]:
                              "does not list: write the file again")  # fmt: skip
         points, scores = _triples(entry["keypoints"], f"{where}: keypoints")
         order = names.get(entry.get("category_id"))
-        if order is not None and len(points) > len(order) and len(points) % len(order) == 0:
-            raise InputError(
-                f"{where} has {len(points)} joints where its category names {len(order)}: Label "
-                "Studio merges all people of a picture here; export its JSON instead"
-            )
         if order is not None and len(order) != len(points):
             raise InputError(f"{where} has {len(points)} joints and its category {len(order)} "
                              "names: write the file again")  # fmt: skip
@@ -365,6 +370,17 @@ def _coco(value: Any) -> list[Picture]:
             order = None  # numbers, or words of another kind
         _add(pictures[entry["image_id"]], points, scores, where, order)
     return list(pictures.values())
+
+
+def caution(value: Any) -> str | None:
+    """What a file's writer loses of people, if that is known."""
+    about = value.get("info") if isinstance(value, dict) else None
+    if isinstance(about, dict) and about.get("contributor") == "Label Studio":
+        return (
+            "Label Studio's COCO export merges the people of a picture into one: export its JSON "
+            "where a picture shows several"
+        )
+    return None
 
 
 def _is_results(value: Any) -> bool:
@@ -545,7 +561,11 @@ def _is_pifpaf(value: Any) -> bool:
     return _objects(value, "keypoints") and isinstance(value[0]["keypoints"], list)
 
 
-NOBODY = Format("nobody", "an empty list", 0.0, lambda v: v == [], lambda v: [Picture()])
+def _is_nobody(value: Any) -> bool:
+    return isinstance(value, list) and all(entry is None for entry in value)
+
+
+NOBODY = Format("nobody", "an empty list", 0.0, _is_nobody, lambda v: [Picture() for _ in v or [0]])
 CSV = Format("csv", "the field's CSV", 0.0, lambda value: False, lambda value: [])
 FORMATS = (
     NOBODY,

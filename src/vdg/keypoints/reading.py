@@ -116,8 +116,11 @@ def found_joints(people: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def is_keypoints(path: Path) -> bool:
-    """Whether a file is one of key points, by its first characters: no picture begins like it."""
-    if not path.is_file():
+    """Whether a file is one of key points, by its first characters: no picture begins like it.
+
+    A damaged or missing one is known by its suffix.
+    """
+    if path.suffix.lower() in (".json", ".csv") or not path.is_file():
         return path.suffix.lower() in (".json", ".csv")
     with open_file(path) as file:
         begin = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -207,7 +210,7 @@ def select(file: KeypointFile, choice: list[str], name: str | None = None):
     if choice and choice[-1].isdecimal() and len(choice) == (2 if several else 1):
         person = int(choice.pop())
     wanted = ":".join(choice) or None
-    if wanted is None and len(file.shots) > 1:
+    if wanted is None and len(file.shots) > 1 and file.shots[0].name is not None:
         wanted = name
     return file.shot(wanted), person
 
@@ -235,6 +238,10 @@ def _read_json(path: Path, options: Options) -> KeypointFile:
     try:
         pictures = entry.read(value)
     except InputError as error:
+        if options.format is not None and not entry.fits(value):
+            raise InputError(
+                f"{path} is not as {entry.tool} writes it: leave --format out, or give another"
+            ) from error
         raise InputError(f"{path}: {error}") from error
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise InputError(
@@ -259,7 +266,9 @@ def _read_json(path: Path, options: Options) -> KeypointFile:
             shot.numbers.append(number)
         shot.people = np.array(people).reshape(-1, 18, 2)
         file.shots.append(shot)
+    lost = formats.caution(value)
     for count, text in (
+        (lost, lost),
         (zeros, zeros_text(zeros)),
         (weak, f"{weak} joints below a score of {least:g} are missing (--confidence)"),
         (ghosts, f"{ghosts} detections of fewer than {SOME} joints are left out"),
@@ -280,13 +289,15 @@ def _load(path: Path):
 
 
 def _recognised(value, path: Path, key: str | None) -> Format:
-    if key is not None and value != []:
+    if key is not None and not formats.NOBODY.fits(value):
         return next(entry for entry in formats.FORMATS if entry.key == key)
     for entry in formats.FORMATS:
         if entry.fits(value):
             return entry
-    what = "an object" if isinstance(value, dict) else type(value).__name__
-    keys = f" with {', '.join(list(value)[:4])}" if isinstance(value, dict) and value else ""
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+    what = kinds.get(type(value), "a number")
+    first = value[0] if isinstance(value, list) and value else value
+    keys = f" with {', '.join(list(first)[:4])}" if isinstance(first, dict) and first else ""
     raise InputError(
         f"{path} is {what}{keys}, which no known tool writes: see the formats in "
         "docs/keypoints.md, or name it with --format"
