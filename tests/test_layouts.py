@@ -15,6 +15,7 @@ from vdg.data.clutter import is_clutter
 from vdg.data.names import identity_of, parse
 from vdg.errors import InputError
 from vdg.evaluation.image_folders import read_folder
+from vdg.inference import motion
 from vdg.keypoints.annotations import write_keypoints
 
 CAMERAS = (1, 2, 3, 4)
@@ -368,6 +369,12 @@ def test_score_skips_clutter(tmp_path):
     draw(tmp_path, ["a.png"])
     (tmp_path / "._a.png").write_bytes(b"no image")
     assert list(read_folder(tmp_path)) == ["a"]
+
+
+def test_a_motion_skips_clutter(tmp_path):
+    for name in ("f1.json", "f2.json", "._f1.json", "._f2.json"):
+        (tmp_path / name).write_text("{}")
+    assert [Path(frame).name for frame in motion.frames([str(tmp_path)])] == ["f1.json", "f2.json"]
 
 
 def spelled(form):

@@ -96,7 +96,7 @@ def sources(
 ) -> tuple[list[Photo], np.ndarray, np.ndarray]:
     """Images of a folder in the model's frame (N, H, W, 3), and their joints (N, 18, 2).
 
-    table: a CSV of key points, in pixels of the original images; None estimates them.
+    table: key points by picture, as the reader `folder` reads them; None estimates them.
 
     Images without a whole torso are left out, in one line each. Raises InputError if none is left,
     if several people are found in one, and for key points that do not fit the images.
@@ -116,10 +116,10 @@ def sources(
                     crowded.append(photo.member)
                     continue
                 found = people[0] if len(people) else missing
+            elif photo.member in rows:
+                found = rows.joints(photo.member, (picture.height, picture.width))
             else:
-                size = (picture.height, picture.width)
-                known = photo.member in rows
-                found = rows.joints(photo.member, size) if known else missing
+                found = missing
             if not has_torso(found):
                 print(f"{photo.member}: no shoulders and hips: left out", file=sys.stderr)
                 continue

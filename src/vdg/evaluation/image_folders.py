@@ -53,7 +53,7 @@ def formats(folder: Path) -> set[str]:
     """The formats of a folder's images, "JPEG" or "PNG", by their first bytes."""
     found = set()
     for path in Path(folder).iterdir():
-        if path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in SUFFIXES and not is_clutter(path.name):
             with open_file(path) as data:
                 found.add("JPEG" if data.read(2) == b"\xff\xd8" else "PNG")
     return found

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import savgol_filter
 
-from vdg.data.folder import SUFFIXES
+from vdg.data.clutter import is_clutter
+from vdg.data.names import SUFFIXES
 from vdg.errors import InputError
 from vdg.pose import TORSO
 
@@ -54,7 +55,7 @@ def expanded(texts: list[str]) -> list[str]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    files = [path for path in folder.iterdir() if path.is_file()]
+    files = [path for path in folder.iterdir() if path.is_file() and not is_clutter(path.name)]
     for suffixes in ((".json",), SUFFIXES):
         if chosen := [path for path in files if path.suffix.lower() in suffixes]:
             return sorted(chosen, key=natural)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vdg.data.clutter import is_clutter
 from vdg.errors import InputError
 from vdg.keypoints import reading, units
 from vdg.keypoints.annotations import check_names
@@ -112,7 +113,11 @@ class ByPicture:
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.rglob("*.json") if file.is_file())
+    files = [
+        file
+        for file in sorted(path.rglob("*.json"))
+        if file.is_file() and not is_clutter(file.relative_to(path).as_posix())
+    ]
     if not files:
         raise InputError(f"{path} holds no JSON files of key points")
     return files
