@@ -223,7 +223,8 @@ def test_command_writes_result_strip_and_key_points(model, person, tmp_path):
         *("--pose", "walk@90", joints.replace("joints", "other"), "--output", tmp_path / "out.png"),
     )
     assert done.returncode == 1
-    device, error = done.stderr.splitlines()
+    device, taken, error = done.stderr.splitlines()
+    assert taken.endswith("joints.csv: 18 joints (the field's CSV), 1 person")
     assert device.startswith("device: auto, which is ")
     assert "other.csv" in error
     assert not (tmp_path / "out.png").exists()
