@@ -11,10 +11,10 @@ from vdg.files import read_json, replacing
 def main():
     row = layout.Row.of(cli.arguments(__doc__, "dataset", "variant", "seed"))
     config = read_json(layout.config(row.dataset, f"network-{row.name}"))
-    require_unchanged(config["code"])
     source = layout.Row(row.dataset, config["network"], row.seed, coarse=True).model
     if not source.is_file():
         raise InputError(f"{source} is missing: run the stage that writes it (train-stage1)")
+    require_unchanged(config["code"])
     with replacing(row.stage1) as path:
         shutil.copyfile(source, path)
 

@@ -6,6 +6,7 @@ import skimage.data
 import torch
 import torchvision
 
+from vdg import backbones
 from vdg.errors import InputError
 from vdg.files import sha256
 from vdg.metrics import classifiers
@@ -73,7 +74,7 @@ def test_efficientnet_scores_alike_twice():
 
 
 def test_damaged_efficientnet_weights(monkeypatch):
-    monkeypatch.setattr(classifiers, "EFFICIENTNET_SHA256", "00000000")
+    monkeypatch.setattr(backbones, "EFFICIENTNET_SHA256", "00000000")
     with pytest.raises(InputError, match="missing or damaged"):
         check_available("efficientnet-lite0")
 
@@ -121,7 +122,7 @@ def test_missing_inception_weights_say_what_to_do(hub):
 
 def test_wrong_inception_weights(hub):
     Path(hub, INCEPTION_FILE).write_bytes(b"not the weights")
-    with pytest.raises(InputError, match="damaged or another file"):
+    with pytest.raises(InputError, match="damaged or another one"):
         load("inception-2015")
 
 

@@ -28,7 +28,7 @@ FID, TRAIN_FID = "fid_efficientnet_lite0", "train_fid_efficientnet_lite0"
 
 
 def make(folder, **poses):
-    source = {"reader": "synthetic", "train_identities": 4, "test_identities": 1, "views": 4}
+    source = {"reader": "synthetic", "train_identities": 4, "test_identities": 2, "views": 4}
     fetch(synthetic, SIZE | {"source": source | {"seed": 0}}, folder / "download")
     settings = {"split": "official", "hold_out_identities": 1, "validation_identities": 1} | poses
     for name, split in build(folder / "download", **settings, device="cpu").items():

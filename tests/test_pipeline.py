@@ -391,7 +391,8 @@ def test_make_repro_explains_what_dvc_would_not(tmp_path):
     """DVC reads the lists of params.yaml before any stage does, and its own error is a riddle."""
     folder = make_repository(tmp_path)
     shutil.copy(ROOT / "Makefile", folder)
-    (folder / "requirements.lock").write_text("")
+    for name in ("requirements.lock", "pyproject.toml"):
+        (folder / name).write_text("")
     (folder / ".venv").mkdir()
     for name in ("bin", "lib", "pyvenv.cfg"):
         (folder / ".venv" / name).symlink_to(Path(sys.prefix) / name)

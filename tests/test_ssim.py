@@ -166,4 +166,3 @@ def test_a_crop_of_51_columns_would_have_its_name():
     section = {"height": 128, "width": 64, "source": source, "evaluation": {"crop_width": 51}}
     with pytest.raises(ValueError, match="ssim_51 is the SSIM with a window of 51"):
         config.Dataset.model_validate(section)
-    assert scorer.WIDE == config.WIDE_WINDOW

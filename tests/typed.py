@@ -29,8 +29,8 @@ def run_config(chosen: TrainingSettings, system: str = "vdg", **given) -> RunCon
 
 
 def evaluation_config(**given) -> EvaluationConfig:
-    """configs/<dataset>/evaluation-<run>.json of ten pairs, without a pose metric."""
-    base = {"split": "test", "pairs": 10, "classifier": "efficientnet-lite0", "pose": None}
+    """configs/<dataset>/evaluation-<run>.json of 20 pairs, without a pose metric."""
+    base = {"split": "test", "pairs": 20, "classifier": "efficientnet-lite0", "pose": None}
     base |= {"lpips": False, "crop_width": None, "pad_width": None}
     return EvaluationConfig(**(MACHINE | base | given))
 
