@@ -19,7 +19,6 @@ README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 WORDS = 1800
 MADE = {"reports/index.html"}  # by a run, and kept out of git
-"""What pages name already and other branches bring; a test says when it has come."""
 EXAMPLES = {"src/vdg/data/NAME.py", "src/vdg/systems/toy_gan.py"}
 COMMITTED = ("src", "stages", "docs", "tests", "bench", "reports", "pretrained", ".ci")
 SUFFIXES = (".yaml", ".toml", ".lock", ".txt", ".md", ".cff")
