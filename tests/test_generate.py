@@ -11,8 +11,7 @@ import torch
 from conftest import ROOT
 from PIL import Image
 
-from vdg import estimators, systems
-from vdg.data import decoding
+from vdg import decoding, estimators, systems
 from vdg.data.batches import to_uint8
 from vdg.data.fitting import Frame, letter_box, open_picture
 from vdg.data.synthetic.render import NAMED_POSES, named_keypoints, render

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vdg.clutter import is_clutter
 from vdg.data import deepfashion, download, folder, market1501
 from vdg.data.archive import RESIZERS, Archive
-from vdg.data.clutter import is_clutter
 from vdg.data.names import identity_of, parse
 from vdg.errors import InputError
 from vdg.evaluation.image_folders import read_folder

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from vdg.data.archive import Archive
-from vdg.data.decoding import FORMATS
 from vdg.data.fitting import open_picture
+from vdg.decoding import FORMATS
 from vdg.errors import InputError
 from vdg.evaluation.image_folders import read_folder
 

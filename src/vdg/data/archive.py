@@ -17,9 +17,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from vdg import files
-from vdg.data.clutter import composed, is_clutter
-from vdg.data.decoding import opened, upright
+from vdg.clutter import composed, is_clutter
 from vdg.data.fitting import as_rgb
+from vdg.decoding import opened, upright
 from vdg.errors import InputError
 
 TIMEOUT = 60  # seconds without a byte after which a download fails

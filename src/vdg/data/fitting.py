@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from vdg.data.decoding import open_file, opened, upright
+from vdg.decoding import open_file, opened, upright
 from vdg.errors import InputError
 
 

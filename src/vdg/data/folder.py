@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from vdg.clutter import composed
 from vdg.data.archive import Archive
-from vdg.data.clutter import composed
 from vdg.data.fitting import letter_box
 from vdg.data.images import ImageSet
 from vdg.data.names import (

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vdg.data.clutter import composed, is_clutter
-from vdg.data.decoding import open_file, opened, upright
+from vdg.clutter import composed, is_clutter
+from vdg.decoding import open_file, opened, upright
 from vdg.errors import InputError
 from vdg.evaluation.names import SUFFIXES, VIS, bare, places, target_of
 from vdg.keypoints.by_picture import ByPicture

@@ -15,9 +15,9 @@ from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
 from vdg import estimators
-from vdg.data.decoding import open_file, opened
 from vdg.data.fitting import Frame, as_rgb, letter_box
 from vdg.data.synthetic.render import NAMED_POSES
+from vdg.decoding import open_file, opened
 from vdg.drawing import enlarge
 from vdg.errors import InputError
 from vdg.inference import bundled

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import savgol_filter
 
-from vdg.data.clutter import is_clutter
+from vdg.clutter import is_clutter
 from vdg.data.names import SUFFIXES
 from vdg.errors import InputError
 from vdg.pose import TORSO

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from vdg.data.decoding import open_file, opened
+from vdg.decoding import open_file, opened
 from vdg.errors import InputError
 from vdg.keypoints.annotations import KEYPOINTS_HEADER
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vdg.data.clutter import is_clutter
+from vdg.clutter import is_clutter
 from vdg.errors import InputError
 from vdg.keypoints import reading, units
 from vdg.keypoints.annotations import check_names

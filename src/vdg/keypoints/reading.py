@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vdg.data.decoding import open_file
+from vdg.decoding import open_file
 from vdg.errors import InputError
 from vdg.keypoints import formats, order, units
 from vdg.keypoints.annotations import KEYPOINTS_HEADER, read_rows, zero_is_missing, zeros_text
