@@ -117,7 +117,7 @@ def test_key_points_are_estimated(people, run, monkeypatch, capsys):
     half = iter(range(99))
     joints = people["anna/0.png"]
 
-    def estimate(picture, device):
+    def estimate(picture, device, _invented):
         return np.stack([joints] if next(half) % 2 else [np.full((18, 2), -1)])
 
     monkeypatch.setattr(estimators, "people", estimate)
@@ -163,7 +163,7 @@ def test_several_people_in_sources_are_refused(people, run, monkeypatch):
     joints = people["anna/0.png"]
     calls = iter(range(99))
 
-    def estimate(picture, device):
+    def estimate(picture, device, _invented):
         return np.stack([joints] * (2 if next(calls) in (1, 5) else 1))
 
     monkeypatch.setattr(estimators, "people", estimate)

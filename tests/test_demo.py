@@ -174,6 +174,20 @@ def test_upload_shows_the_estimated_joints(upload):
     np.testing.assert_array_equal(found, a_person() // 4)
 
 
+def test_upload_says_what_the_estimator_dropped(studio, upload, monkeypatch):
+    upload(a_person()[None])
+    said = []
+    monkeypatch.setattr(demo.gr, "Info", said.append)
+
+    def estimate(_image, _device, invented):
+        invented.append(2)
+        return a_person()[None]
+
+    monkeypatch.setattr(estimators, "people", estimate)
+    studio._estimated(Image.new("RGB", (64, 128)), "set/small")
+    assert said == ["2 noses and eyes of people seen from behind: invented, so dropped"]
+
+
 def test_upload_of_several_people(upload):
     half = a_person(10)
     half[8] = -1

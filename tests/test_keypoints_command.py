@@ -50,6 +50,18 @@ def test_round_trip(convert, tmp_path, name, to):
         assert (tmp_path / "one").read_bytes() == (tmp_path / "two.csv").read_bytes()
 
 
+def test_invented_joints_of_all_pictures_are_said_once(convert, tmp_path, monkeypatch, capsys):
+    def estimate(_image, _device, invented):
+        invented.append(2)
+        return EXPECTED[None].astype(np.int16)
+
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", SIZE[::-1], (9, 9, 9)).save(tmp_path / name)
+    monkeypatch.setattr(estimators, "people", estimate)
+    assert convert("a.png", "b.png", "--output", "out.csv") == 0
+    assert capsys.readouterr().err.count("4 noses and eyes of people seen from behind") == 1
+
+
 def test_pictures_and_files_of_them(convert, tmp_path, monkeypatch):
     Image.new("RGB", SIZE[::-1], (9, 9, 9)).save(tmp_path / "a.png")
     monkeypatch.setattr(estimators, "people", lambda *_: EXPECTED[None].astype(np.int16))

@@ -200,6 +200,20 @@ def test_one_person_is_followed(finder, person, tmp_path, monkeypatch):  # noqa:
         found.motion(files, smoothed=False, fitted=False)
 
 
+def test_invented_joints_are_said_once(finder, person, tmp_path, monkeypatch, capsys):  # noqa: F811
+    joints = named_pose("walk", (64, 32))
+
+    def estimate(_image, _device, invented):
+        invented.append(3)
+        return joints[None]
+
+    found = finder()
+    monkeypatch.setattr(estimators, "people", estimate)
+    found.motion([str(tmp_path / "person.png")] * 4, smoothed=False, fitted=False)
+    said = [line for line in capsys.readouterr().err.splitlines() if "invented" in line]
+    assert said == ["12 noses and eyes of people seen from behind: invented, so dropped"]
+
+
 @pytest.mark.parametrize("fitted", [False, True])
 def test_one_person_is_followed_in_large_frames(tmp_path, monkeypatch, fitted):
     """In pixels of the frame, a newcomer on the left is near the first one's place in the box."""

@@ -137,13 +137,15 @@ def test_letter_box_keeps_the_image_whole_and_black_beside_it():
 
 def test_unsure_joints_are_missing_and_others_stay_in_the_image():
     joints = torch.full((1, 17, 3), 0.5)
-    joints[0, 15] = torch.tensor([1.02, 0.5, 0.9])  # an ankle below the frame
-    joints[0, 10, 2] = SCORE - 0.01  # a wrist
+    joints[0, 15] = torch.tensor([1.005, 0.5, 0.9])  # an ankle slightly below the frame
+    joints[0, 16] = torch.tensor([1.02, 0.5, 0.9])  # the other, which the image does not show
+    joints[0, 9] = torch.tensor([0.5, 0.23, 0.9])  # a wrist to the left of it
+    joints[0, 10, 2] = SCORE - 0.01  # the other
     found = openpose(joints, np.array([[0.0, 0.25], [1.0, 0.5]]), (128, 64))
     assert found.dtype == np.int16
     assert found[0, 13].tolist() == [127, 32]
-    assert found[0, 4].tolist() == [-1, -1]
-    assert (np.delete(found[0], [4, 13], 0) == [64, 32]).all()
+    assert (found[0, [4, 7, 10]] == -1).all()
+    assert (np.delete(found[0], [4, 7, 10, 13], 0) == [64, 32]).all()
 
 
 @pytest.mark.parametrize(("turned", "missing"), [(False, []), (True, [0, 14, 15])])

@@ -17,6 +17,7 @@ from vdg.data.fitting import letter_box
 from vdg.data.folder import Photo, annotated, listing
 from vdg.data.names import parse
 from vdg.errors import InputError
+from vdg.estimators.movenet_joints import say_invented
 from vdg.files import replacing_folder, require_outside, write_bytes
 from vdg.inference import motion
 from vdg.inference.outputs import jpeg, png
@@ -107,11 +108,11 @@ def sources(
         photos = listing(archive)
         rows = annotated(table, archive) if table else None
         missing = np.full((18, 2), -1)
-        kept, images, joints, crowded = [], [], [], []
+        kept, images, joints, crowded, invented = [], [], [], [], []
         for photo in tqdm(photos, desc="read", unit="image", disable=None):
             picture = archive.picture(photo.member)
             if rows is None:
-                people = estimators.people(picture, model.device)
+                people = estimators.people(picture, model.device, invented)
                 if len(people) > 1:
                     crowded.append(photo.member)
                     continue
@@ -127,6 +128,7 @@ def sources(
             kept.append(photo)
             images.append(image)
             joints.append(frame.place(found))
+    say_invented(invented)
     if rows is not None:
         rows.say_beyond()
     if crowded:

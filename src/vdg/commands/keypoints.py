@@ -13,6 +13,7 @@ from vdg.data.fitting import open_picture
 from vdg.data.folder import SUFFIXES
 from vdg.drawing import skeleton
 from vdg.errors import InputError
+from vdg.estimators.movenet_joints import say_invented
 from vdg.files import replacing_folder, write_all
 from vdg.inference import motion
 from vdg.inference.outputs import png
@@ -83,6 +84,7 @@ def _pictures(folder: Path) -> dict[str, Path]:
 def _read(args: argparse.Namespace, known: dict[str, Path]) -> Iterator[Posed]:
     """The pictures of all files in order; `known` is added to where a file is a picture."""
     options, device = cli.reading_options(args), None
+    invented: list[int] = []  # joints of each picture
     files = [Path(text) for text in motion.expanded(args.files)]
     read = {path: reading.read(path, options) for path in files if reading.is_keypoints(path)}
     several = [file for file in read.values() if len(read) > 1]
@@ -98,10 +100,11 @@ def _read(args: argparse.Namespace, known: dict[str, Path]) -> Iterator[Posed]:
         else:
             picture = open_picture(path)
             device = device or select_device(args.device)
-            found = estimators.people(picture, device)
+            found = estimators.people(picture, device, invented)
             known[path.name] = path
             people = np.where(found >= 0, found + 0.5, np.nan)
             yield Posed(path.name, (picture.height, picture.width), people)
+    say_invented(invented)
 
 
 def _posed(

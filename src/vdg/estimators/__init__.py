@@ -44,18 +44,21 @@ def load(height: int, width: int, device="cpu") -> Callable[..., np.ndarray]:
     return functools.partial(keypoint_rcnn.estimate, device=device, network=network)
 
 
-def people(image, device="cpu", quiet: bool = False) -> np.ndarray:
+def people(image, device="cpu", invented: list[int] | None = None) -> np.ndarray:
     """Key points of all people in an image, uint8 (H, W, 3), RGB, in order of falling confidence.
 
-    Uses Keypoint R-CNN if installed, because it separates people better; otherwise MoveNet, which
-    says how many joints were dropped as invented unless `quiet`.
+    Uses Keypoint R-CNN if installed, because it separates people better; otherwise MoveNet, some
+    of whose joints are invented and so dropped.
+
+    invented: takes how many, for `movenet_joints.say_invented` after several images; without it a
+    line says it.
 
     Returns int16 (K, 18, 2), (y, x), -1 = missing. Raises InputError if no weights are installed.
     """
     require_one()
     if _has(keypoint_rcnn):
         return keypoint_rcnn.people(image, device)
-    return movenet_joints.people(image, device, quiet=quiet)
+    return movenet_joints.people(image, device, invented=invented)
 
 
 def _has(estimator) -> bool:

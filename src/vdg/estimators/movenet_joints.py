@@ -1,6 +1,7 @@
 """Key-point estimation with MoveNet."""
 
 import sys
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -14,6 +15,10 @@ from vdg.pose import TORSO
 from vdg.views import views
 
 SCORE = 0.3  # minimum score of a joint; joints below it are missing
+# fraction of the square input: a joint further beyond the image is missing, a nearer one moves to
+# its edge. The former are under 0.1 % of the joints of whole crops; of people whom the frame cuts,
+# five of six of them are joints that the image does not show.
+BEYOND = 2 / movenet.SIZE
 CENTER = 0.1  # minimum score of a person's centre
 WINDOW = 7  # cells; side of the window of non-maximum suppression of the centres
 # half the side of a close-up: REACH times the distance of the furthest joint from the middle of the
@@ -37,18 +42,20 @@ def estimate(images, device="cpu", network=None, batch: int = 8) -> np.ndarray:
     for start in tqdm(range(0, len(images), batch), desc="key points", unit="batch", disable=None):
         part = slice(start, start + batch)
         keypoints[part] = _estimate(torch.as_tensor(images[part]).to(device), network)
-    return _without_invented(keypoints, quiet=False)
+    kept = without_invented_faces(keypoints)
+    say_invented([_missing(kept) - _missing(keypoints)])
+    return kept
 
 
 @torch.inference_mode()
-def people(image, device="cpu", network=None, quiet: bool = False) -> np.ndarray:
+def people(image, device="cpu", network=None, invented: list[int] | None = None) -> np.ndarray:
     """Estimate the key points of the people in an image, in order of falling confidence.
 
     People are detected in the whole image, then estimated again in a close-up each. Small people
     and some people who stand close together are missed.
 
-    image: uint8, (H, W, 3), RGB. network: as for `estimate`. quiet: do not say how many joints were
-    dropped as invented.
+    image: uint8, (H, W, 3), RGB. network: as for `estimate`. invented: takes how many joints were
+    dropped as invented, for `say_invented`, which is called without it.
 
     Returns int16, (K, 18, 2) as (y, x) in OpenPose order; -1 = missing.
     """
@@ -64,7 +71,14 @@ def people(image, device="cpu", network=None, quiet: bool = False) -> np.ndarray
         one, *others = without_invented_faces(np.array([person, *found]))
         if (person[list(TORSO)] >= 0).any() and not any(_same(one, other) for other in others):
             found.append(person)
-    return _without_invented(np.array(found, np.int16).reshape(-1, 18, 2), quiet)
+    everyone = np.array(found, np.int16).reshape(-1, 18, 2)
+    kept = without_invented_faces(everyone)
+    dropped = _missing(kept) - _missing(everyone)
+    if invented is None:
+        say_invented([dropped])
+    else:
+        invented.append(dropped)
+    return kept
 
 
 def _estimate(pixels: Tensor, network) -> np.ndarray:
@@ -73,14 +87,19 @@ def _estimate(pixels: Tensor, network) -> np.ndarray:
     return with_invented_faces(network(square), frame, pixels.shape[1:3])
 
 
-def _without_invented(keypoints: np.ndarray, quiet: bool) -> np.ndarray:
-    """`without_invented_faces`, which says how many joints were dropped."""
-    kept = without_invented_faces(keypoints)
-    dropped = int(((keypoints >= 0) & (kept < 0)).all(-1).sum())
-    if dropped and not quiet:
-        print(f"{dropped} noses and eyes of people seen from behind: invented, so dropped",
-              file=sys.stderr)  # fmt: skip
-    return kept
+def _missing(keypoints: np.ndarray) -> int:
+    return int((keypoints[..., 0] < 0).sum())
+
+
+def invented_text(dropped: int) -> str:
+    """How many joints `without_invented_faces` removed."""
+    return f"{dropped} noses and eyes of people seen from behind: invented, so dropped"
+
+
+def say_invented(counts: Iterable[int]) -> None:
+    """Print one line for all images, if any joints of them were dropped."""
+    if dropped := sum(counts):
+        print(invented_text(dropped), file=sys.stderr)
 
 
 def letter_box(pixels: Tensor) -> tuple[Tensor, np.ndarray]:
@@ -113,8 +132,10 @@ def with_invented_faces(joints: Tensor, frame: np.ndarray, size: tuple[int, int]
     """
     joints = joints.double().cpu().numpy()
     places = (joints[..., :2] - frame[0]) / frame[1] * size
-    places = places.clip(0, np.subtract(size, 1))  # a joint may lie on the edge or slightly beyond
-    return coco_to_openpose(places[..., ::-1], joints[..., 2] >= SCORE)
+    outside = np.maximum(frame[0] - joints[..., :2], joints[..., :2] - frame.sum(0)).max(-1)
+    seen = (joints[..., 2] >= SCORE) & (outside <= BEYOND)
+    places = places.clip(0, np.subtract(size, 1))
+    return coco_to_openpose(places[..., ::-1], seen)
 
 
 def without_invented_faces(keypoints: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from vdg.data.synthetic.render import NAMED_POSES
 from vdg.decoding import open_file, opened
 from vdg.drawing import enlarge
 from vdg.errors import InputError
+from vdg.estimators.movenet_joints import invented_text
 from vdg.inference import bundled
 from vdg.inference.bundled import BONES
 from vdg.inference.pose_finder import doubts, pose_doubts
@@ -221,13 +222,16 @@ class Studio:
 
     def _estimated(self, image: Image.Image, model: str) -> np.ndarray | None:
         """Joints (18, 2) of the most confident person, preferably one with a complete torso."""
-        people = estimators.people(image, self.model(model).device)
+        invented: list[int] = []
+        people = estimators.people(image, self.model(model).device, invented)
         whole = [joints for joints in people if has_torso(joints)]
         if not len(people):
             gr.Warning("No person was found in the picture: drag the joints onto it")
             return None
         if len(people) > 1:
             gr.Warning(f"{len(people)} people were found: cut the picture to the one you mean")
+        if dropped := sum(invented):
+            gr.Info(invented_text(dropped))
         return (whole or list(people))[0]
 
     def pose(self, name: str, azimuth: float, model: str):

@@ -8,6 +8,7 @@ import numpy as np
 from vdg import estimators
 from vdg.data.fitting import Frame, open_picture
 from vdg.errors import InputError
+from vdg.estimators.movenet_joints import say_invented
 from vdg.keypoints import reading
 from vdg.keypoints.reading import KeypointFile, Options, Shot
 
@@ -37,6 +38,7 @@ def read(
             raise bad[0]
 
     written: dict[int, KeypointFile] = {}
+    invented: list[int] = []  # joints of each image
     for index, text in enumerate(files):
         if reading.is_keypoints(Path(text)):
             try:
@@ -57,7 +59,12 @@ def read(
         except InputError as error:
             leave_out(text, error)
             continue
-        yield from shown if index in written else [(text, _seen(picture, size, fitted, device))]
+        if index in written:
+            yield from shown
+        else:
+            people = estimators.people(picture, device, invented)
+            yield text, _seen(people, Frame.of(picture.height, picture.width, size), fitted)
+    say_invented(invented)
     reading.say(f"{error}; the frame is left out" for error in bad)
     reading.say(_gathered([note for file in written.values() for note in file.notes], len(files)))
 
@@ -82,12 +89,11 @@ def _gathered(notes: list[str], count: int) -> list[str]:
     ]
 
 
-def _seen(picture, size: tuple[int, int], fitted: bool, device) -> np.ndarray:
-    """People that the estimator finds in an image."""
-    people = estimators.people(picture, device, True)  # not a line for each frame
+def _seen(people: np.ndarray, frame: Frame, fitted: bool) -> np.ndarray:
+    """The estimated people (K, 18, 2) of an image as `read` says; frame: of the model's images."""
     if not fitted:
         # all of them, because they are compared with the pose of the frame before
-        people = Frame.of(picture.height, picture.width, size).place(people)
+        people = frame.place(people)
     return np.where(people >= 0, people, np.nan).astype(float)
 
 
