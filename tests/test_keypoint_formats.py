@@ -141,6 +141,9 @@ FILES = {
     "AlphaPose, open": {"photo.png": keys(triples(PERSON), version="AlphaPose v0.3")},
     "AlphaPose, cmu": {"photo.png": {"version": "AlphaPose v0.3",
                                      "bodies": [{"joints": triples(PERSON)}]}},
+    "AlphaPose, open, of its sep-json": keys(triples(PERSON), version="AlphaPose v0.3"),
+    "AlphaPose, cmu, of its sep-json": {"version": "AlphaPose v0.3",
+                                        "bodies": [{"joints": triples(PERSON)}]},
     "the top of the head as the neck": keys(triples(np.where(
         np.arange(18)[:, None] == 1, [[190.0, 90.0]], PERSON))),
     "mmpose": [mmpose_person()],
@@ -257,6 +260,8 @@ LEFT_OUT = {
     "weaker than asked": (with_joint(WRIST, (5, 70), 0.5), {"confidence": 0.6}, "of 0.6"),
     "AlphaPose": ([ALPHAPOSE | {"keypoints": triples(COCO_POINTS, [
         0.39 if name == "right wrist" else 0.9 for name in COCO])}], {}, "score of 0.4"),
+    "AlphaPose, sep-json": (keys(triples(PERSON, [0.39 if i == WRIST else 0.9 for i in range(18)]),
+                                 version="AlphaPose v0.3"), {}, "score of 0.4"),
     "rtmlib": (keys(triples(PERSON, [0.29 if i == WRIST else 0.9 for i in range(18)])), {},
                "score of 0.3"),
 }  # fmt: skip
@@ -320,6 +325,10 @@ def test_zeros_of_a_data_set(tmp_path, capsys, zeros, other, kept):
 
 TWO = {"people": 2 * keys(triples(PERSON))["people"]}
 REFUSED = {
+    "XML of CVAT": (
+        '<?xml version="1.0" encoding="utf-8"?>\n<annotations></annotations>',
+        "pose.json is XML: export COCO's key points instead (in CVAT: COCO Keypoints 1.0)",
+    ),
     "two people": (
         TWO,
         "pose.json: 2 people were found: choose one, counted from 0, with --person K",

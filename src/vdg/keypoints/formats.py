@@ -245,8 +245,17 @@ def _by_picture(entries: list[dict], name_of: Callable[[dict], str | None]) -> l
     return list(pictures.values())
 
 
+def _is_alphapose_picture(value: Any) -> bool:
+    """Whether it is a file of AlphaPose's folder sep-json, of one picture."""
+    if not isinstance(value, dict):
+        return False
+    return "bodies" in value or (
+        "people" in value and str(value.get("version")).startswith("AlphaPose")
+    )
+
+
 def _are_named_pictures(value: Any) -> bool:
-    return (
+    return _is_alphapose_picture(value) or (
         isinstance(value, dict)
         and bool(value)
         and all(isinstance(v, dict) and ("people" in v or "bodies" in v) for v in value.values())
@@ -254,6 +263,8 @@ def _are_named_pictures(value: Any) -> bool:
 
 
 def _alphapose_named(value: Any) -> list[Picture]:
+    if _is_alphapose_picture(value):
+        return [_bodies(value, None) if "bodies" in value else _people(value, "")]
     return [
         _bodies(entry, name) if "bodies" in entry else _people(entry, f"{name}: ", name)
         for name, entry in value.items()
@@ -569,12 +580,12 @@ NOBODY = Format("nobody", "an empty list", 0.0, _is_nobody, lambda v: [Picture()
 CSV = Format("csv", "the field's CSV", 0.0, lambda value: False, lambda value: [])
 FORMATS = (
     NOBODY,
+    Format("alphapose-open", "AlphaPose, by picture", 0.4, _are_named_pictures, _alphapose_named),
     Format("controlnet", "DWPose, ControlNet or ComfyUI", 0.3, _are_frames, _frames),
     Format("rtmlib", "rtmlib, in OpenPose's keys", 0.3, _is_converted, _openpose),
     Format("openpose", "OpenPose's keys", 0.1, _has_people, _openpose),
     Format("coco", "COCO's annotations", 1.0, _is_coco, _coco),
     Format("alphapose", "AlphaPose", 0.4, _is_alphapose, _alphapose_list),
-    Format("alphapose-open", "AlphaPose, by picture", 0.4, _are_named_pictures, _alphapose_named),
     Format("mmpose", "mmpose", 0.3, _is_mmpose, _mmpose),
     Format("ultralytics", "ultralytics", 0.25, _is_ultralytics, _ultralytics),
     Format("coco-results", "COCO's results", 0.3, _is_results,

@@ -284,6 +284,10 @@ def _load(path: Path):
     try:
         return json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
+        if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+            raise InputError(
+                f"{path} is XML: export COCO's key points instead (in CVAT: COCO Keypoints 1.0)"
+            ) from error
         reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "not valid JSON"
         raise InputError(f"{path} is {reason}: get the file again") from error
 
