@@ -165,6 +165,15 @@ def a_person(column: int = 28):
     return joints
 
 
+def test_models_are_named_without_their_folders(tmp_path):
+    one, two = tmp_path / "a" / "model.safetensors", tmp_path / "b" / "model.safetensors"
+    assert demo.named([one]) == {"model.safetensors": one}
+    assert demo.named([one, two, one]) == {
+        "a/model.safetensors": one,
+        "b/model.safetensors": two,
+    }
+
+
 def test_upload_without_an_estimator(upload):
     np.testing.assert_array_equal(upload(None), named_pose("stand", (32, 16)))
 

@@ -16,9 +16,11 @@ from conftest import ROOT
 
 from vdg import cli, systems
 from vdg.commands import generate
+from vdg.commands.demo import SESSIONS
 from vdg.errors import InputError
 from vdg.inference import motion
 from vdg.inference.private_folder import PREFIX, private_folder
+from vdg.inference.transfer import named_pose
 
 SIZE = [32, 16]
 SETTINGS = {"steps": 1, "batch_size": 4, "learning_rate": 1e-3, "size": SIZE, "width": 4}
@@ -142,18 +144,18 @@ def server(model, tmp_path_factory):
     process.wait()
 
 
-def send(address, name, data, event=None, number=None):
+def send(address, name, data, event=None, number=None, session="s"):
     """The answer to an event: the status and text of a refusal, or the last message."""
     handlers = requests.get(f"{address}/config", timeout=30).json()["dependencies"]
     found = {handler["api_name"]: handler["id"] for handler in handlers}
     body = {"data": data, "fn_index": found[name] if number is None else number}
-    body |= {"session_hash": "s", "event_data": event}
+    body |= {"session_hash": session, "event_data": event}
     joined = requests.post(f"{address}/gradio_api/queue/join", json=body, timeout=30)
     if not joined.ok:
         return f"{joined.status_code} {joined.text}"
     told = requests.get(
         f"{address}/gradio_api/queue/data",
-        params={"session_hash": "s"},
+        params={"session_hash": session},
         stream=True,
         timeout=30,
     )
@@ -162,13 +164,13 @@ def send(address, name, data, event=None, number=None):
 
 @pytest.mark.parametrize("event", [None, {}, [], "a", {"index": 1.0}, {"index": True, "value": 1}])
 def test_a_malformed_choice_ends_in_a_line(server, model, event):
-    said = send(server[0], "choose", [str(model)], event)
+    said = send(server[0], "choose", [model.name], event)
     assert "there is no person" in said
     assert "Traceback" not in server[2].read_text()
 
 
 def test_an_event_of_no_handler_ends_in_a_line(server, model):
-    assert send(server[0], "choose", [str(model)], number=9999).startswith("400 ")
+    assert send(server[0], "choose", [model.name], number=9999).startswith("400 ")
     assert "Traceback" not in server[2].read_text()
 
 
@@ -177,9 +179,29 @@ def test_a_message_names_an_upload_without_its_folder(server, model):
     (path,) = requests.post(url, files={"files": ("no.png", b"no picture")}, timeout=30).json()
     assert Path(path).is_relative_to(server[1])
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    said = send(server[0], "upload", [file, str(model)])
+    said = send(server[0], "upload", [file, model.name])
     assert "no.png: cannot read image" in said
     assert str(server[1]) not in said
+
+
+def test_a_visitor_whose_session_was_dropped_reads_a_line(server, model):
+    address = server[0]
+    stand = {"size": SIZE, "joints": named_pose("stand", tuple(SIZE)).tolist()}
+    drawing = [model.name, None, stand, stand]
+    person = {"index": 0}
+
+    def visit(session):
+        assert '"success":true' in send(address, "choose", [model.name], person, session=session)
+
+    visit("first")
+    assert '"success":true' in send(address, "draw", drawing, session="first")
+    for number in range(SESSIONS):
+        visit(f"later {number}")
+    assert "there is no picture yet: pick a person" in send(
+        address, "draw", drawing, session="first"
+    )
+    visit("first")  # as it says
+    assert '"success":true' in send(address, "draw", drawing, session="first")
 
 
 def test_a_page_that_is_ended_leaves_nothing(server):

@@ -49,7 +49,7 @@ def serve(args: argparse.Namespace) -> None:
         ) from error
 
     login = (args.login, password(args.password_file)) if args.login else None
-    choices = {str(path): path for path in args.model or []}
+    choices = demo.named(args.model) if args.model else {}
     choices = choices or demo.models_here(PRETRAINED, Path("models"))
     studio = demo.Studio(choices, args.device)
     for name in choices:

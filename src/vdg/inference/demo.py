@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -114,6 +115,19 @@ def models_here(pretrained: Path, trained: Path) -> dict[str, Path]:
             "model file with --model"
         )
     return choices
+
+
+def named(paths: Sequence[Path]) -> dict[str, Path]:
+    """Model files by name, with as many of their folders as tell them apart.
+
+    Visitors see the names, and a whole path would show them how this machine is arranged.
+    """
+    whole = list(dict.fromkeys(path.resolve() for path in paths))
+    for count in range(1, max(len(path.parts) for path in whole) + 1):
+        names = {str(Path(*path.parts[-count:])): path for path in whole}
+        if len(names) == len(whole):
+            break
+    return names
 
 
 def data_uri(image: Image.Image) -> str:
