@@ -137,3 +137,22 @@ def test_without_dvc_a_training_outlives_its_shell(tmp_path):
     scratch = tmp_path / "nohup"
     assert abandon(scratch, LAUNCHER, lambda _: time.sleep(0.5) or "") == ""
     assert names(scratch)[-1] == "step-00000060.pt"  # of 64 steps
+
+
+@pytest.mark.parametrize(("policy", "spins"), [(None, "0"), ("active", "30000000000")])
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(policy, spins):
+    """GNU's OpenMP shows its settings as torch is imported."""
+    places = {"OMP_DISPLAY_ENV": "verbose", "PYTHONPATH": str(ROOT / "src")}
+    places |= {"OMP_WAIT_POLICY": policy} if policy else {}
+    unset = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.train_stage1", "--help"],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k not in unset} | places,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    if "GOMP_SPINCOUNT" not in done.stderr:
+        pytest.skip("torch's OpenMP is not GNU's")
+    assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr

@@ -10,6 +10,11 @@ from collections.abc import Callable
 
 from vdg.errors import InputError, StoppedError
 
+# Threads that wait for others sleep, where by default they spin: beside other work a training took
+# twice to six times the CPU time and twice the wall time, with the same result. OpenMP reads it as
+# torch is imported, which every command line does after this module.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 
 def arguments(doc: str, *names: str) -> argparse.Namespace:
     """Parse a stage's required arguments. names: any of "dataset", "network", "variant", "seed"."""
