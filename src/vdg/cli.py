@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from vdg.errors import InputError, StoppedError
 
-# Threads that wait for others sleep, where by default they spin: beside other work a training took
-# twice to six times the CPU time and twice the wall time, with the same result. OpenMP reads it as
+# Threads that wait for others sleep, where by default they spin: beside other work small networks
+# took twice and six times the CPU time to train, with the same losses. OpenMP reads it as
 # torch is imported, which every command line does after this module.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
