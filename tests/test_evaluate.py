@@ -70,8 +70,10 @@ def moments(images):
 @pytest.mark.filterwarnings("ignore")
 def test_fid_to_the_training_images_is_pytorch_fids(data, references, monkeypatch):
     # pytorch-fid 0.3.0 passes disp, which scipy 1.18 has no more; without it the root alone returns
-    root = types.SimpleNamespace(sqrtm=lambda product, disp: (sqrtm(product), None))
-    monkeypatch.setattr(fid_score, "linalg", root)
+    def root(product, disp=True):
+        return sqrtm(product) if disp else (sqrtm(product), None)
+
+    monkeypatch.setattr(fid_score, "linalg", types.SimpleNamespace(sqrtm=root))
     train = ImageSet.load(data / "download" / "train.safetensors").images
     assert len(train) == 16  # the validation identity too
     scores = {n: read_json(references / f"{n}.json")["metrics"] for n in ("real", "mean-image")}
