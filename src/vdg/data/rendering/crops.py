@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vdg.data.rendering.geometry import Capsule
+from vdg.data.rendering.geometry import Shapes
 from vdg.data.rendering.raster import SAMPLES, pooled
 
 # maximum depth of a visible joint below the visible surface: an estimator detects joints behind one
@@ -49,13 +49,12 @@ class Crop(NamedTuple):
     centre: float
 
     @classmethod
-    def around(cls, parts: list[Capsule], neck: np.ndarray, fill: float, shift=(0.0, 0.0)):
+    def around(cls, shapes: Shapes, neck: np.ndarray, fill: float, shift=(0.0, 0.0)):
         """The window that a body fills to the fraction `fill` of its height.
 
         neck: joint, camera space. shift: (right, up), fractions of the window's height.
         """
-        spans = np.array([part.extent() for part in parts])
-        (left, bottom), (right, top) = spans[:, 0].min(0), spans[:, 1].max(0)
+        (left, bottom), (right, top) = shapes.low.min((0, 1)), shapes.high.max((0, 1))
         tall = (top - bottom) / fill
         centre = (left + right + 2 * neck[0]) / 4 + tall * shift[0]
         middle = (top + bottom) / 2 + tall * shift[1]

@@ -1,36 +1,21 @@
 """Tapered capsules, and where rays meet them."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-LINEAR = np.array([1.0, 0.0, 0.0])  # picks the constant term
-
-
-class Quadric(NamedTuple):
-    """One surface of a capsule under orthographic rays, as polynomials of camera (x, y).
-
-    x and y are relative to the capsule's origin, as is the depth: (sqrt(root) - middle) / leading.
-    root: coefficients of 1, x, y, x^2, x y, y^2; middle, place: of 1, x, y.
-    place: t = place(x, y) + place_depth * depth is a fraction of the capsule's length, of which
-        the surface is the part `within`, from 0 to 1; None for the sphere of an end, all of which
-        is surface and `within` (0, 0) or (1, 1).
-    low, high: bounding box (x, y) in camera space.
-    """
-
-    leading: float
-    middle: np.ndarray
-    root: np.ndarray
-    place: np.ndarray | None
-    place_depth: float
-    within: tuple[int, int]
-    low: np.ndarray
-    high: np.ndarray
+BODY, START, END = 0, 1, 2  # the surfaces of a capsule
+WITHIN = np.array([[0, 1], [0, 0], [1, 1]])  # where along the capsule each surface lies, 0 to 1
 
 
 class Capsule(NamedTuple):
-    """The hull of two spheres, stretched along x and z: a tapered limb of elliptic section."""
+    """The hull of two spheres, stretched along x and z: a tapered limb of elliptic section.
+
+    ends: whether the spheres at the start and at the end are drawn. Leave out those that are open
+        or lie inside another part.
+    """
 
     origin: np.ndarray
     axes: np.ndarray  # (3, 3), columns are the x, y, z axes of the body part's frame
@@ -38,75 +23,118 @@ class Capsule(NamedTuple):
     radii: tuple[float, float]
     paint: Callable  # surface points (x, y, z) in the body part's frame -> colours (N, 3)
     stretch: tuple[float, float] = (1.0, 1.0)
-    capped: bool = True
+    ends: tuple[bool, bool] = (True, True)
 
-    @property
-    def inward(self) -> np.ndarray:
-        """(3, 3): camera space to the frame in which the capsule is round."""
-        return self.axes.T / np.array([self.stretch[0], 1, self.stretch[1]])[:, None]
 
-    def _boxes(self):
-        """Bounding boxes (x, y) of the two end spheres: lowest and highest corners (2, 2)."""
-        tip = self.origin - self.length * self.axes[:, 1]
-        wide, deep = self.stretch
-        right, up, front = self.axes[:2].T
-        reach = np.sqrt((wide * right) ** 2 + up**2 + (deep * front) ** 2)
-        ends = np.stack([self.origin[:2], tip[:2]])
-        by = np.array(self.radii)[:, None] * reach
-        return ends - by, ends + by
+class Shapes:
+    """The shapes of P capsules, as arrays.
 
-    def extent(self):
-        """Bounding box in camera space: lowest (x, y), highest (x, y)."""
-        low, high = self._boxes()
-        return low.min(0), high.max(0)
+    origin: (P, 3). inward: (P, 3, 3), camera space to the frame in which a capsule is round.
+    axis: (P,), where on that frame's y axis the end sphere is. radii, stretch: (P, 2).
+    low, high: (P, 2, 2), corners (x, y) of the bounding boxes of the two end spheres.
+    """
 
-    def quadrics(self) -> Iterator[Quadric]:
-        """The body between the end spheres, unless it is seen from an end, and the spheres.
+    def __init__(self, parts: list[Capsule]):
+        axes = np.array([part.axes for part in parts])
+        self.origin = np.array([part.origin for part in parts])
+        self.axis = -np.array([part.length for part in parts])
+        self.radii = np.array([part.radii for part in parts])
+        self.stretch = np.array([part.stretch for part in parts])
+        self.ends = np.array([part.ends for part in parts])
+        wide, deep = self.stretch.T
+        self.inward = axes.transpose(0, 2, 1).copy()
+        self.inward[:, 0] /= wide[:, None]
+        self.inward[:, 2] /= deep[:, None]
 
-        The capsule is the union of spheres with centre c(t) and radius r(t), both linear in t. On
-        its surface |p - c|^2 = r^2 and the derivative with respect to t vanishes, which gives a
+        right, up, front = axes[:, :2].transpose(2, 0, 1)  # (P, 2) each
+        reach = np.sqrt((wide[:, None] * right) ** 2 + up**2 + (deep[:, None] * front) ** 2)
+        tip = self.origin + self.axis[:, None] * axes[:, :, 1]
+        centres = np.stack([self.origin[:, :2], tip[:, :2]], 1)
+        by = self.radii[:, :, None] * reach[:, None]
+        self.low, self.high = centres - by, centres + by
+
+
+class Quadrics(NamedTuple):
+    """The visible surfaces of capsules under orthographic rays, as polynomials of camera (x, y).
+
+    x and y are relative to the capsule's origin, as is the depth: (sqrt(root) - middle) / leading.
+    part: (Q,), number of the capsule. kind: (Q,), BODY, START or END.
+    leading: (Q,). middle: (Q, 3), of 1, x, y. root: (Q, 6), of 1, x, y, x^2, x y, y^2.
+    place: (Q, 4), of 1, x, y and the depth: the fraction of the length, 0 to 1 on a body.
+    low, high: (Q, 2), bounding box (x, y) in camera space.
+    """
+
+    part: np.ndarray
+    kind: np.ndarray
+    leading: np.ndarray
+    middle: np.ndarray
+    root: np.ndarray
+    place: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def of(cls, shapes: Shapes) -> "Quadrics":
+        """The bodies, unless they are seen from an end, and the spheres; in order of the parts.
+
+        A capsule is the union of spheres with centre c(t) and radius r(t), both linear in t. On its
+        surface |p - c|^2 = r^2 and the derivative with respect to t vanishes, which gives a
         quadratic in the depth whose coefficients are polynomials of x and y.
         """
-        inward = self.inward
-        right, up, toward = inward.T
-        low, high = self._boxes()
-        (r0, r1), axis = self.radii, -self.length
+        right, up, toward = shapes.inward.transpose(2, 0, 1)
+        axis, (r0, r1) = shapes.axis, shapes.radii.T
         slope = r1 - r0
         norm = axis**2 - slope**2
-        speed = toward @ toward
-        along = np.array([0.0, toward @ right, toward @ up])
-        height = np.array([0.0, right[1], up[1]])  # along the capsule's axis
-        square = np.array([0.0, 0.0, 0.0, right @ right, 2 * (right @ up), up @ up])
+        speed = _dot(toward, toward)
+        zero = np.zeros_like(speed)
+        along = _columns(zero, _dot(toward, right), _dot(toward, up))
+        height = _columns(zero, right[:, 1], up[:, 1])  # along the capsule's axis
+        square = _columns(zero, zero, zero, _dot(right, right), 2 * _dot(right, up), _dot(up, up))
+        u, w = axis[:, None] * height, toward[:, 1] * axis
+        u[:, 0] += r0 * slope
 
-        def root(a, b, c):
-            return _squared(b) - a * c
+        body = square - _squared(u) / norm[:, None]
+        body[:, 0] -= r0**2
+        start, end = square.copy(), square.copy()
+        start[:, 0] -= r0**2
+        end[:, :3] -= 2 * axis[:, None] * height
+        end[:, 0] += axis**2 - r1**2
+        beyond = along.copy()
+        beyond[:, 0] -= axis * toward[:, 1]
 
-        u, w = axis * height + r0 * slope * LINEAR, toward[1] * axis
-        if speed > w * w / norm:  # else the rays are along the axis and hit the end spheres only
-            a, b = speed - w * w / norm, along - u * w / norm
-            c = square - _squared(u) / norm
-            c[0] -= r0**2
-            yield Quadric(a, b, root(a, b, c), u / norm, w / norm, (0, 1), low.min(0), high.max(0))
-        if self.capped:
-            c = square.copy()
-            c[0] -= r0**2
-            yield Quadric(speed, along, root(speed, along, c), None, 0.0, (0, 0), low[0], high[0])
-            b = along - axis * toward[1] * LINEAR
-            c = square.copy()
-            c[:3] -= 2 * axis * height
-            c[0] += axis**2 - r1**2
-            yield Quadric(speed, b, root(speed, b, c), None, 0.0, (1, 1), low[1], high[1])
+        leading = np.stack([speed - w * w / norm, speed, speed], 1)
+        middle = np.stack([along - u * (w / norm)[:, None], along, beyond], 1)
+        constant = np.stack([body, start, end], 1)
+        root = _squared(middle) - leading[..., None] * constant
+        place = np.repeat(_columns(*(u / norm[:, None]).T, w / norm)[:, None], 3, 1)
+        low = np.stack([shapes.low.min(1), *shapes.low.transpose(1, 0, 2)], 1)
+        high = np.stack([shapes.high.max(1), *shapes.high.transpose(1, 0, 2)], 1)
+        # a body is missing where the rays are along its axis and hit the end spheres only
+        drawn = np.column_stack([leading[:, BODY] > 0, shapes.ends])
+        part, kind = np.nonzero(drawn)
+        return cls(
+            part, kind, leading[drawn], middle[drawn], root[drawn], place[drawn], low[drawn],
+            high[drawn],
+        )  # fmt: skip
+
+
+def _columns(*values: np.ndarray) -> np.ndarray:
+    return np.stack(values, -1)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a * b).sum(-1)
 
 
 def _squared(p: np.ndarray) -> np.ndarray:
-    """Coefficients of the square of a linear polynomial."""
-    one, x, y = p
-    return np.array([one * one, 2 * one * x, 2 * one * y, x * x, 2 * x * y, y * y])
+    """Coefficients (..., 6) of the square of a linear polynomial (..., 3)."""
+    one, x, y = np.moveaxis(p, -1, 0)
+    return _columns(one * one, 2 * one * x, 2 * one * y, x * x, 2 * x * y, y * y)
 
 
 def turn(axis: str, angle: float) -> np.ndarray:
     """Right-handed rotation matrix (3, 3) about an axis; angle in degrees."""
-    c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    c, s = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     return np.array(
         {
             "x": [[1, 0, 0], [0, c, -s], [0, s, c]],

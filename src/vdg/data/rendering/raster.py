@@ -1,10 +1,11 @@
 """Which part of a body each sample of a picture shows, and what it looks like there."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from vdg.data.rendering.geometry import Capsule, Quadric
+from vdg.data.rendering.geometry import BODY, WITHIN, Capsule, Quadrics, Shapes
 
 SAMPLES = 2  # supersampling per axis
 NOTHING = -1  # owner of a sample that shows the background
@@ -23,92 +24,84 @@ class Surface(NamedTuple):
 
 
 class Cover(NamedTuple):
-    """The nearest surface of each sample.
-
-    depths: (H, W), -inf = background. owners: (H, W), numbers of quadrics, or NOTHING.
-    part, within: of each quadric, the number of its body part and its place along it.
-    """
+    """The nearest surface of each sample: depths (H, W), -inf = background; owners (H, W), rows of
+    `quadrics`, or NOTHING."""
 
     depths: np.ndarray
     owners: np.ndarray
-    part: np.ndarray
-    within: np.ndarray
+    quadrics: Quadrics
 
 
-def cover(parts: list[Capsule], rows: np.ndarray, columns: np.ndarray) -> Cover:
+def cover(shapes: Shapes, rows: np.ndarray, columns: np.ndarray) -> Cover:
     """Find the nearest surface of each sample.
 
     rows: descending, columns: ascending camera coordinates of the samples, both evenly spaced.
     """
     depths = np.full((len(rows), len(columns)), -np.inf)
     owners = np.full(depths.shape, NOTHING, np.int16)
-    part, within = [], []
+    quadrics = Quadrics.of(shapes)
+    origins = shapes.origin[quadrics.part]
+    down, right = _places(rows), _places(columns)
     with np.errstate(invalid="ignore"):  # the root of a miss is nan, which is nowhere nearest
-        for number, capsule in enumerate(parts):
-            for quadric in capsule.quadrics():
-                _meet(quadric, capsule.origin, len(part), rows, columns, depths, owners)
-                part.append(number)
-                within.append(quadric.within)
-    return Cover(depths, owners, np.array(part), np.array(within))
+        for number, (kind, leading, middle, root, place, low, high, origin) in enumerate(
+            zip(*(values.tolist() for values in (*quadrics[1:], origins)), strict=True)
+        ):
+            i, j = slice(*down(high[1], low[1])), slice(*right(low[0], high[0]))
+            y, x = (rows[i] - origin[1])[:, None], columns[j] - origin[0]
+            depth = (root[3] * x + root[1]) * x + ((root[5] * y + root[2]) * y + root[0])
+            depth += (root[4] * y) * x
+            np.sqrt(depth, out=depth)
+            depth -= middle[1] * x + (middle[2] * y + middle[0])
+            depth /= leading
+            depth += origin[2]
+            known = depths[i, j]
+            near = depth > known
+            if kind == BODY:
+                t = place[3] * depth
+                t += place[1] * x + (place[2] * y + (place[0] - place[3] * origin[2]))
+                near &= t >= 0
+                near &= t <= 1
+            np.copyto(known, depth, where=near)
+            owners[i, j][near] = number
+    return Cover(depths, owners, quadrics)
 
 
-def _meet(quadric: Quadric, origin, number, rows, columns, depths, owners) -> None:
-    """Enter one quadric into `depths` and `owners` where it is nearest."""
-    i = _between(rows, quadric.high[1], quadric.low[1])
-    j = _between(columns, quadric.low[0], quadric.high[0])
-    y, x = (rows[i] - origin[1])[:, None], columns[j] - origin[0]
-    one, by_x, by_y, by_xx, by_xy, by_yy = quadric.root
-    depth = (by_xx * x + by_x) * x + ((by_yy * y + by_y) * y + one)
-    depth += (by_xy * y) * x
-    np.sqrt(depth, out=depth)
-    one, by_x, by_y = quadric.middle
-    depth -= by_x * x + (by_y * y + one)
-    depth /= quadric.leading
-    known = depths[i, j]
-    near = depth + origin[2] > known
-    if quadric.place is not None:
-        one, by_x, by_y = quadric.place
-        t = quadric.place_depth * depth
-        t += by_x * x + (by_y * y + one)
-        near &= t >= 0
-        near &= t <= 1
-    np.copyto(known, depth + origin[2], where=near)
-    np.copyto(owners[i, j], number, where=near, casting="unsafe")
+def _places(steps: np.ndarray):
+    """The first and the last but one of the samples of an evenly spaced axis between two values."""
+    first, step = float(steps[0]), float(steps[-1] - steps[0]) / (len(steps) - 1)
+    return lambda start, stop: (
+        max(0, math.ceil((start - first) / step)),
+        max(0, math.floor((stop - first) / step) + 1),
+    )
 
 
-def _between(steps: np.ndarray, start: float, stop: float) -> slice:
-    """The samples of an evenly spaced axis that lie from `start` to `stop`."""
-    step = (steps[-1] - steps[0]) / (len(steps) - 1)
-    first, last = (start - steps[0]) / step, (stop - steps[0]) / step
-    return slice(max(0, int(np.ceil(first))), max(0, int(last) + 1))
-
-
-def surface(parts: list[Capsule], rows, columns, covered: Cover) -> Surface:
+def surface(parts: list[Capsule], shapes: Shapes, rows, columns, covered: Cover) -> Surface:
     """Normals and colours where a body is visible."""
     owners = covered.owners.ravel()
     at = np.flatnonzero(owners != NOTHING)
     order = np.argsort(owners[at], kind="stable")
     at = at[order]
-    low, high = covered.within[owners[at]].T
-    owner = covered.part[owners[at]]
+    quadric = owners[at]
+    owner = covered.quadrics.part[quadric]
     i, j = np.divmod(at, len(columns))
-    camera = np.stack([columns[j], rows[i], covered.depths.ravel()[at]])
-    camera -= np.array([part.origin for part in parts]).T[:, owner]
+    origin = shapes.origin.T[:, owner]
+    camera = (columns[j] - origin[0], rows[i] - origin[1], covered.depths.ravel()[at] - origin[2])
 
-    inward = np.array([part.inward for part in parts])[owner]
-    points = np.einsum("nij,jn->in", inward, camera)  # in the frame in which the part is round
-    axis = np.array([-part.length for part in parts])
-    first, last = np.array([part.radii for part in parts]).T
-    u = points[1] * axis[owner] + (first * (last - first))[owner]
-    t = np.clip(u / (axis**2 - (last - first) ** 2)[owner], low, high)
-    normals = points.copy()
-    normals[1] -= t * axis[owner]
-    normals = np.einsum("nij,in->jn", inward, normals)
-    normals /= np.sqrt(np.einsum("in,in->n", normals, normals)) + 1e-9
+    inward = shapes.inward.transpose(1, 2, 0)[:, :, owner]
+    x, y, z = (row[0] * camera[0] + row[1] * camera[1] + row[2] * camera[2] for row in inward)
+    axis, (first, last) = shapes.axis, shapes.radii.T
+    slope = last - first
+    norm = axis**2 - slope**2
+    low, high = WITHIN[covered.quadrics.kind].T
+    t = np.clip(
+        y * (axis / norm)[owner] + (first * slope / norm)[owner], low[quadric], high[quadric]
+    )
+    out = (x, y - t * axis[owner], z)
+    normals = np.stack([a * out[0] + b * out[1] + c * out[2] for a, b, c in inward.swapaxes(0, 1)])
+    normals /= np.sqrt(normals[0] ** 2 + normals[1] ** 2 + normals[2] ** 2) + 1e-9
 
-    stretch = np.array([part.stretch for part in parts]).T[:, owner]
-    points[0] *= stretch[0]
-    points[2] *= stretch[1]
+    stretch = shapes.stretch.T[:, owner]
+    points = np.stack([x * stretch[0], y, z * stretch[1]])
     colours = np.empty((len(at), 3))
     bounds = np.searchsorted(owner, np.arange(len(parts) + 1))
     for number in np.flatnonzero(np.diff(bounds)):

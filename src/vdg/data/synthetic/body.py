@@ -76,7 +76,7 @@ def build_body(person: Person, pose: Pose, facing: np.ndarray):
             Capsule(
                 facing[:, 1] * 0.07, facing, 0.07 + person.skirt, (0.066, flare),
                 lambda x, y, z: person.skirt_cloth(x, y + 0.07),
-                (1.28 * g, 1.05 * g), False,
+                (1.28 * g, 1.05 * g), (False, False),
             )
         )  # fmt: skip
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from vdg.data.rendering.crops import Crop, Picture, silhouette
-from vdg.data.rendering.geometry import turn
+from vdg.data.rendering.geometry import Shapes, turn
 from vdg.data.rendering.palette import jitter_colour
 from vdg.data.rendering.poses import Pose, sample_pose
 from vdg.data.rendering.raster import SAMPLES, cover, pooled, surface
@@ -73,7 +73,8 @@ def render(identity: int, view: int, height: int, seed: int) -> Picture:
     # crop as a detector does: head near the top, feet near the bottom
     fill = rng.uniform(0.88, 0.95)
     shift = rng.uniform(-0.02, 0.02), rng.uniform(-0.015, 0.015)
-    crop = Crop.around(parts, joints[1], fill, shift)
+    shapes = Shapes(parts)
+    crop = Crop.around(shapes, joints[1], fill, shift)
     rows, columns = crop.axes(height)
 
     n = height * SAMPLES
@@ -87,8 +88,8 @@ def render(identity: int, view: int, height: int, seed: int) -> Picture:
     spread = ((rows[:, None] - crop.bottom - 0.03) / 0.05) ** 2 + ((columns - feet[0]) / 0.16) ** 2
     scene *= 1 - 0.4 * np.exp(-spread)[..., None]
 
-    covered = cover(parts, rows, columns)
-    seen = surface(parts, rows, columns, covered)
+    covered = cover(shapes, rows, columns)
+    seen = surface(parts, shapes, rows, columns, covered)
     shade = 0.62 + 0.46 * np.maximum(0, light @ seen.normals)
     scene.reshape(-1, 3)[seen.at] = seen.colours * shade[:, None]
     image = np.clip(np.rint(pooled(gain * scene)), 0, 255).astype(np.uint8)
@@ -141,5 +142,6 @@ def named_keypoints(name: str, azimuth: float, height: int) -> np.ndarray:
     }
     person, pose = sample_person(1, 0), Pose(**standing | NAMED_POSES[name])
     parts, joints = build_body(person, pose, turn("x", 8) @ turn("y", azimuth))
-    crop = Crop.around(parts, joints[1], 0.92)
-    return crop.keypoints(joints, cover(parts, *crop.axes(height)).depths)
+    shapes = Shapes(parts)
+    crop = Crop.around(shapes, joints[1], 0.92)
+    return crop.keypoints(joints, cover(shapes, *crop.axes(height)).depths)

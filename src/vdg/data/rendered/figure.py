@@ -1,0 +1,264 @@
+"""Dress a posed skeleton: the capsules of its body, clothes and bags."""
+
+import numpy as np
+
+from vdg.data.rendered.head import head, solid
+from vdg.data.rendered.wardrobe import Cloth, Person
+from vdg.data.rendering.geometry import Capsule, turn
+from vdg.data.rendering.poses import FOREARM, LEG, UPPER_ARM, Pose, Skeleton, stand_up
+
+
+def build(person: Person, pose: Pose, facing: np.ndarray):
+    """Capsules and joints (18, 3) in camera space. facing: (3, 3), axes of the hips' frame."""
+    bones = stand_up(
+        pose, facing, torso=person.torso, shoulders=person.shoulders, hips=0.047 * person.girth
+    )
+    parts = _trunk(person, bones) + head(person, bones)
+    for side in range(2):
+        parts += _arm(person, bones, side) + _leg(person, bones, side)
+    parts += _skirts(person, bones) + _bag(person, bones)
+    return parts, bones.joints
+
+
+def _wrapped(cloth: Cloth, radius: float, offset: float = 0.0, depth: float = 1.0):
+    """Paint of a cloth around a part of about this radius, which is `depth` as deep as wide."""
+    return lambda x, y, z: cloth(radius * np.arctan2(x, z / depth), y + offset)
+
+
+def _until(paint, end: float, below):
+    """`paint` down to the length `end` of a limb, the paint `below` from there."""
+
+    def painted(x, y, z):
+        if end >= 1:
+            return paint(x, y, z)
+        if end <= 0:
+            return below(x, y, z)
+        return np.where((-y < end)[:, None], paint(x, y, z), below(x, y, z))
+
+    return painted
+
+
+# --- trunk ----------------------------------------------------------------------------------------
+
+
+def _trunk(person: Person, bones: Skeleton) -> list[Capsule]:
+    torso, g = bones.torso, person.girth
+    paint = _chest(person)
+    waist, top = 0.13, person.torso - 0.052
+    broad, slim = person.shoulders + 0.004, 0.086 * g * person.waist
+    thick = 1.06 if person.jacket else 1.0
+
+    def section(height, length, radii, stretch, frame=torso):
+        lifted = lambda x, y, z: paint(x, y + height, z)  # noqa: E731
+        return Capsule(frame[:, 1] * height, frame, length, radii, lifted, stretch)
+
+    return [
+        section(top, top - waist, (0.045, 0.042), (thick * broad / 0.045, 1.32 * g * thick)),
+        section(waist, waist, (0.042, 0.047), (thick * slim / 0.042, 1.3 * g * thick)),
+        # the pelvis, as broad as the thighs
+        section(0.02, 0.045, (0.046, 0.046), (0.097 * g / 0.046, 1.36 * g)),
+        section(top + 0.052, 0.055, (0.02, 0.046), (1.9, 1.15)),
+    ]
+
+
+def _chest(person: Person):
+    """Paint of the trunk, in the torso's frame, whose origin is at the hips."""
+    torso, top, jacket, skin = person.torso, person.top, person.jacket, person.skin
+    strap = _strap(person)
+    trim = top.colours[1] if top.pattern != "plain" else 0.72 * top.colours[0]
+
+    def paint(x, y, z):
+        around = 0.085 * np.arctan2(x, 1.3 * z)
+        side, front = np.abs(x), z > 0
+        colours = top(around, y)
+        if top.pattern == "blocks":
+            colours[y > torso - 0.115] = top.colours[1]
+        if top.pattern == "logo":
+            high = y - torso + 0.125
+            colours[front & (side < 0.04) & (np.abs(high) < 0.026)] = top.colours[1]
+            colours[front & (side < 0.024) & (np.abs(high) < 0.008)] = top.colours[0]
+        if person.neckline == "collar":
+            colours[front & (side < 0.005)] *= 0.78  # buttons
+            colours[front & (y > torso - 0.045) & (side < 0.05) & (side > 0.016)] = trim
+        depth = {"round": 0.016, "v": 0.05, "collar": 0.04}[person.neckline]
+        slope = {"round": 0.55, "v": 1.5, "collar": 1.9}[person.neckline]
+        colours[(side < 0.056) & front & (y > torso - depth + slope * side)] = skin
+        colours[(side < 0.056) & (y > torso + 0.012)] = skin
+        lower = y < person.hem
+        if lower.any():
+            colours[lower] = person.bottom(around[lower], y[lower])
+            colours[(y < person.hem) & (y > person.hem - 0.009)] *= 0.6  # belt, or a shadow
+        if jacket is not None:
+            low = -0.04 if not person.tails else -1.0
+            gap = person.gap * (1 + 1.6 * np.maximum(y, 0) / torso)
+            shut = ~(front & (side < gap)) & (y > low)
+            if person.gap == 0:  # closed, with a zip
+                shut &= y < torso + 0.01
+            colours[shut] = jacket(around[shut], y[shut])
+            if jacket.pattern == "blocks":
+                colours[shut & (y > torso - 0.115)] = jacket.colours[1]
+            colours[front & (np.abs(side - gap) < 0.005) & (y > low)] *= 0.55
+            colours[shut & (y > torso - 0.03) & (side < 0.06)] *= 0.8  # collar
+        if strap is not None:
+            colours[strap(x, y, z)] = person.bag.colours[1]
+        return colours
+
+    return paint
+
+
+def _strap(person: Person):
+    """Where a bag's strap lies on the trunk: (x, y, z) -> mask; None without one."""
+    bag, torso = person.bag, person.torso
+    if bag.kind == "backpack":  # over both shoulders, down the front
+        return lambda x, y, z: (np.abs(np.abs(x) - 0.06) < 0.011) & (y > torso - 0.17) & (z > -0.02)
+    if bag.kind == "messenger":  # across, from the other shoulder
+        return lambda x, y, z: np.abs(bag.side * x + 0.62 * (y - 0.15)) < 0.012
+    return None
+
+
+# --- limbs ----------------------------------------------------------------------------------------
+
+
+def _arm(person: Person, bones: Skeleton, side: int) -> list[Capsule]:
+    shoulder, elbow, wrist, upper, lower = bones.arms[side]
+    cloth, sleeves = person.top, person.sleeves
+    if person.jacket is not None:
+        cloth, sleeves = person.jacket, 2.0
+    bulk = (1.14 if sleeves > 1 else 1.04) * (1.06 if person.jacket else 1.0)
+    skin = solid(person.skin)
+    upper_paint = _until(_wrapped(cloth, 0.036, person.torso - 0.05), sleeves * UPPER_ARM, skin)
+    lower_paint = _until(
+        _wrapped(cloth, 0.03, person.torso - 0.05 - UPPER_ARM), (sleeves - 1) * FOREARM, skin
+    )
+    end = 0.97 * FOREARM if sleeves > 1 else FOREARM
+    return [
+        Capsule(shoulder, upper, UPPER_ARM, (0.035 * bulk, 0.027 * bulk), upper_paint),
+        Capsule(elbow, lower, end, (0.026 * bulk, (0.0185 if sleeves <= 1 else 0.021) * bulk),
+                lower_paint),
+        Capsule(wrist - 0.006 * lower[:, 1], lower, 0.046, (0.017, 0.016), skin, (0.75, 1.2)),
+    ]  # fmt: skip
+
+
+def _leg(person: Person, bones: Skeleton, side: int) -> list[Capsule]:
+    hip, knee, ankle, thigh, shin = bones.legs[side]
+    g, skin, legs = person.girth, solid(person.skin), person.legs
+    cut = person.cut if legs > 1.5 else 1.0
+    cloth = person.bottom
+    upper = _until(_wrapped(cloth, 0.05), legs * LEG, skin)
+    lower = _until(_wrapped(cloth, 0.036, -LEG), (legs - 1) * LEG, skin)
+    if person.skirt:  # a thigh that shows through the skirt is painted as the skirt
+        under = 0.8 * person.skirt
+        upper = _until(_wrapped(person.skirt_cloth, 0.06), under, upper)
+    calf, end = 0.037 * (cut + 1) / 2, 0.0225 * cut**1.6
+    loose = person.cut if 0 < legs < 1.5 else 1.0  # shorts stand off the thigh
+    sole, shoes = person.sole, person.shoes
+
+    def shoe(x, y, z):
+        return np.where((z < -0.008)[:, None], sole, shoes)
+
+    foot = shin @ turn("x", -80)
+    parts = [
+        Capsule(hip, thigh, LEG, (0.056 * g, 0.038 * (cut + 1) / 2), upper),
+        Capsule(knee, shin, LEG, (calf, end), lower),
+        Capsule(ankle - 0.016 * shin[:, 1] - 0.012 * shin[:, 2], foot, 0.088, (0.026, 0.021), shoe),
+    ]
+    if loose > 1:
+        parts.append(
+            Capsule(hip, thigh, legs * LEG, (0.057 * g, 0.05), _wrapped(cloth, 0.05),
+                    (1.05, 1.05), False)
+        )  # fmt: skip
+    if person.boots or 0 < legs < 1.5 or person.skirt:  # a boot's shaft, or a sock
+        height = 0.1 if person.boots else 0.03
+        paint = solid(shoes if person.boots else 0.5 * sole + 0.5 * shoes)
+        start = ankle + height * shin[:, 1]
+        parts.append(
+            Capsule(start, shin, height, (0.0315 if person.boots else 0.0255, 0.0255), paint)
+        )
+    return parts
+
+
+def _skirts(person: Person, bones: Skeleton) -> list[Capsule]:
+    """A skirt, or the tails of a coat, open below."""
+    g, parts = person.girth, []
+    if person.skirt:
+        flare = 0.066 + 0.14 * person.skirt
+
+        def pleated(x, y, z):
+            angle = np.arctan2(x, z)
+            return (
+                person.skirt_cloth(0.08 * angle, y + 0.07) * (1 + 0.1 * np.sin(14 * angle))[:, None]
+            )
+
+        parts.append(
+            Capsule(bones.hips[:, 1] * 0.07, bones.hips, 0.07 + person.skirt, (0.062, flare),
+                    pleated, (1.26 * g, 1.05 * g), False)
+        )  # fmt: skip
+    if person.tails and person.jacket is not None:
+        jacket, bottom = person.jacket, person.bottom
+
+        def open_front(x, y, z):
+            angle = np.arctan2(x, z)
+            colours = jacket(0.08 * angle, y + 0.06)
+            gap = person.gap * (1 - 2 * np.minimum(y, 0))
+            opened = (z > 0) & (np.abs(x) < gap)
+            colours[opened] = bottom(0.08 * angle[opened], y[opened])
+            colours[(z > 0) & (np.abs(np.abs(x) - gap) < 0.005)] *= 0.55
+            return colours
+
+        parts.append(
+            Capsule(bones.hips[:, 1] * 0.06, bones.hips, 0.06 + person.tails,
+                    (0.066, 0.066 + 0.1 * person.tails), open_front, (1.3 * g, 1.08 * g), False)
+        )  # fmt: skip
+    return parts
+
+
+# --- bags -----------------------------------------------------------------------------------------
+
+
+def _bag(person: Person, bones: Skeleton) -> list[Capsule]:
+    bag, torso = person.bag, bones.torso
+    colour, trim = bag.colours
+
+    def body(x, y, z):  # a flap above, a seam, a darker base
+        colours = np.where((y > -0.02)[:, None], colour, 0.86 * colour)
+        colours[np.abs(y + 0.022) < 0.005] = trim
+        return colours
+
+    hips = 0.1 * person.girth
+    match bag.kind:
+        case "backpack":
+            at = torso @ [0, person.torso - 0.09, -0.062 * person.girth - 0.026]
+            return [
+                Capsule(at, torso, 0.11, (0.058, 0.062), body, (1.12, 0.68)),
+                Capsule(at + torso @ [0, -0.075, -0.028], torso, 0.03, (0.04, 0.042),
+                        solid(0.8 * colour), (1.1, 0.55)),
+            ]  # fmt: skip
+        case "messenger":
+            at = bones.hips @ [bag.side * (hips + 0.022), -0.015, -0.03]
+            return [Capsule(at, bones.hips, 0.05, (0.04, 0.042), body, (0.5, 1.4))]
+        case "tote":
+            at = bones.hips @ [bag.side * (hips + 0.03), 0.03, -0.035]
+            shoulder = torso @ [bag.side * (person.shoulders - 0.02), person.torso - 0.02, -0.02]
+            return [
+                Capsule(at, bones.hips, 0.08, (0.04, 0.046), body, (0.5, 1.35)),
+                _cord(shoulder, at, solid(trim)),
+            ]
+        case "handbag":
+            arm = bones.arms[(bag.side + 1) // 2]
+            hand = arm.end - 0.045 * arm.lower[:, 1]
+            at = hand - bones.hips @ [0, 0.075, 0]
+            return [
+                Capsule(at, bones.hips, 0.05, (0.036, 0.042), body, (0.5, 1.3)),
+                _cord(hand, at, solid(trim)),
+            ]
+    return []
+
+
+def _cord(start: np.ndarray, end: np.ndarray, paint) -> Capsule:
+    """A strap between two points of camera space."""
+    y = start - end
+    length = float(np.linalg.norm(y))
+    y = y / length
+    x = np.cross(y, [0.0, 0.0, 1.0])
+    x /= np.linalg.norm(x) + 1e-9
+    return Capsule(start, np.stack([x, y, np.cross(x, y)], 1), length, (0.008, 0.008), paint)
