@@ -48,17 +48,24 @@ def _trunk(person: Person, bones: Skeleton) -> list[Capsule]:
     broad, slim = person.shoulders + 0.004, 0.086 * g * person.waist
     thick = 1.06 if person.jacket else 1.0
 
-    def section(height, length, radii, stretch, frame=torso):
+    def section(height, length, radii, stretch, ends=(False, False)):
         lifted = lambda x, y, z: paint(x, y + height, z)  # noqa: E731
-        return Capsule(frame[:, 1] * height, frame, length, radii, lifted, stretch)
+        return Capsule(torso[:, 1] * height, torso, length, radii, lifted, stretch, ends)
 
+    def across(x, y, z):  # the frame of the yoke lies along the shoulders
+        return paint(-y - person.shoulders, x + person.torso - 0.048, z)
+
+    yoke = torso @ turn("z", 90)  # extends along the torso's x
+    at = torso @ [-person.shoulders, person.torso - 0.048, 0]
     return [
-        section(top, top - waist, (0.045, 0.042), (thick * broad / 0.045, 1.32 * g * thick)),
+        section(top, top - waist, (0.045, 0.042), (thick * broad / 0.045, 1.32 * g * thick),
+                (True, False)),
         section(waist, waist, (0.042, 0.047), (thick * slim / 0.042, 1.3 * g * thick)),
         # the pelvis, as broad as the thighs
-        section(0.02, 0.045, (0.046, 0.046), (0.097 * g / 0.046, 1.36 * g)),
-        section(top + 0.052, 0.055, (0.02, 0.046), (1.9, 1.15)),
-    ]
+        section(0.02, 0.045, (0.046, 0.046), (0.106 * g / 0.046, 1.38 * g), (True, True)),
+        section(top + 0.056, 0.055, (0.02, 0.05), (1.9, 1.1)),
+        Capsule(at, yoke, 2 * person.shoulders, (0.034 * thick, 0.034 * thick), across, (1.0, 1.15)),
+    ]  # fmt: skip
 
 
 def _chest(person: Person):
@@ -130,13 +137,12 @@ def _arm(person: Person, bones: Skeleton, side: int) -> list[Capsule]:
     lower_paint = _until(
         _wrapped(cloth, 0.03, person.torso - 0.05 - UPPER_ARM), (sleeves - 1) * FOREARM, skin
     )
-    end = 0.97 * FOREARM if sleeves > 1 else FOREARM
+    joint, cuff = 0.027 * bulk, (0.0185 if sleeves <= 1 else 0.021) * bulk
     return [
-        Capsule(shoulder, upper, UPPER_ARM, (0.035 * bulk, 0.027 * bulk), upper_paint),
-        Capsule(elbow, lower, end, (0.026 * bulk, (0.0185 if sleeves <= 1 else 0.021) * bulk),
-                lower_paint),
-        Capsule(wrist - 0.006 * lower[:, 1], lower, 0.046, (0.017, 0.016), skin, (0.75, 1.2)),
-    ]  # fmt: skip
+        Capsule(shoulder, upper, UPPER_ARM, (0.034 * bulk, joint), upper_paint, (1.0, 1.05)),
+        Capsule(elbow, lower, FOREARM, (joint, cuff), lower_paint, ends=(False, True)),
+        Capsule(wrist, lower, 0.05, (0.0185, 0.0175), skin, (0.75, 1.2), (False, True)),
+    ]
 
 
 def _leg(person: Person, bones: Skeleton, side: int) -> list[Capsule]:
@@ -149,7 +155,9 @@ def _leg(person: Person, bones: Skeleton, side: int) -> list[Capsule]:
     if person.skirt:  # a thigh that shows through the skirt is painted as the skirt
         under = 0.8 * person.skirt
         upper = _until(_wrapped(person.skirt_cloth, 0.06), under, upper)
-    calf, end = 0.037 * (cut + 1) / 2, 0.0225 * cut**1.6
+    elif person.tails and person.jacket is not None:
+        upper = _until(_wrapped(person.jacket, 0.06), 0.8 * person.tails, upper)
+    joint, end = 0.0375 * (cut + 1) / 2, 0.0225 * cut**1.6
     loose = person.cut if 0 < legs < 1.5 else 1.0  # shorts stand off the thigh
     sole, shoes = person.sole, person.shoes
 
@@ -158,14 +166,14 @@ def _leg(person: Person, bones: Skeleton, side: int) -> list[Capsule]:
 
     foot = shin @ turn("x", -80)
     parts = [
-        Capsule(hip, thigh, LEG, (0.056 * g, 0.038 * (cut + 1) / 2), upper),
-        Capsule(knee, shin, LEG, (calf, end), lower),
+        Capsule(hip, thigh, LEG, (0.056 * g, joint), upper),
+        Capsule(knee, shin, LEG, (joint, end), lower, ends=(False, False)),
         Capsule(ankle - 0.016 * shin[:, 1] - 0.012 * shin[:, 2], foot, 0.088, (0.026, 0.021), shoe),
     ]
     if loose > 1:
         parts.append(
             Capsule(hip, thigh, legs * LEG, (0.057 * g, 0.05), _wrapped(cloth, 0.05),
-                    (1.05, 1.05), False)
+                    (1.05, 1.05), (False, False))
         )  # fmt: skip
     if person.boots or 0 < legs < 1.5 or person.skirt:  # a boot's shaft, or a sock
         height = 0.1 if person.boots else 0.03
@@ -191,7 +199,7 @@ def _skirts(person: Person, bones: Skeleton) -> list[Capsule]:
 
         parts.append(
             Capsule(bones.hips[:, 1] * 0.07, bones.hips, 0.07 + person.skirt, (0.062, flare),
-                    pleated, (1.26 * g, 1.05 * g), False)
+                    pleated, (1.26 * g, 1.05 * g), (False, False))
         )  # fmt: skip
     if person.tails and person.jacket is not None:
         jacket, bottom = person.jacket, person.bottom
@@ -207,7 +215,7 @@ def _skirts(person: Person, bones: Skeleton) -> list[Capsule]:
 
         parts.append(
             Capsule(bones.hips[:, 1] * 0.06, bones.hips, 0.06 + person.tails,
-                    (0.066, 0.066 + 0.1 * person.tails), open_front, (1.3 * g, 1.08 * g), False)
+                    (0.066, 0.066 + 0.1 * person.tails), open_front, (1.3 * g, 1.08 * g), (False, False))
         )  # fmt: skip
     return parts
 
@@ -227,11 +235,11 @@ def _bag(person: Person, bones: Skeleton) -> list[Capsule]:
     hips = 0.1 * person.girth
     match bag.kind:
         case "backpack":
-            at = torso @ [0, person.torso - 0.09, -0.062 * person.girth - 0.026]
+            at = torso @ [0, person.torso - 0.072, -0.062 * person.girth - 0.024]
             return [
-                Capsule(at, torso, 0.11, (0.058, 0.062), body, (1.12, 0.68)),
-                Capsule(at + torso @ [0, -0.075, -0.028], torso, 0.03, (0.04, 0.042),
-                        solid(0.8 * colour), (1.1, 0.55)),
+                Capsule(at, torso, 0.135, (0.042, 0.046), body, (1.62, 0.95)),
+                Capsule(at + torso @ [0, -0.085, -0.026], torso, 0.04, (0.028, 0.03),
+                        solid(0.78 * colour), (1.6, 0.9)),
             ]  # fmt: skip
         case "messenger":
             at = bones.hips @ [bag.side * (hips + 0.022), -0.015, -0.03]
@@ -261,4 +269,11 @@ def _cord(start: np.ndarray, end: np.ndarray, paint) -> Capsule:
     y = y / length
     x = np.cross(y, [0.0, 0.0, 1.0])
     x /= np.linalg.norm(x) + 1e-9
-    return Capsule(start, np.stack([x, y, np.cross(x, y)], 1), length, (0.008, 0.008), paint)
+    return Capsule(
+        start,
+        np.stack([x, y, np.cross(x, y)], 1),
+        length,
+        (0.008, 0.008),
+        paint,
+        ends=(False, False),
+    )

@@ -21,7 +21,7 @@ def head(person: Person, bones: Skeleton) -> list[Capsule]:
     skin, frame, at = person.skin, bones.head, bones.on_head
     nape = bones.pivot + 0.035 * bones.torso[:, 1]
     parts = [
-        Capsule(nape, bones.torso, 0.06, (0.029, 0.034), solid(0.86 * skin)),
+        Capsule(nape, bones.torso, 0.06, (0.029, 0.034), solid(0.86 * skin), ends=(False, False)),
         Capsule(at(0, 0, 0.008), frame, 0.048, (0.05, 0.038), _face(person), (0.94, 1.12)),
         Capsule(at(0, -0.014, 0.054), frame @ turn("x", -24), 0.022, (0.006, 0.0095),
                 solid(0.95 * skin)),

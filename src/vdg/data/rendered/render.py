@@ -6,9 +6,9 @@ from vdg.data.rendered import scene
 from vdg.data.rendered.figure import build
 from vdg.data.rendered.wardrobe import sample_person
 from vdg.data.rendering.crops import Crop, Picture, silhouette
-from vdg.data.rendering.geometry import turn
+from vdg.data.rendering.geometry import Shapes, turn
 from vdg.data.rendering.poses import sample_pose
-from vdg.data.rendering.raster import NOTHING, SAMPLES, cover, pooled, surface
+from vdg.data.rendering.raster import SAMPLES, Surface, cover, surface
 
 ACTIONS = {"walk": 0.6, "stand": 0.2, "hips": 0.05, "wave": 0.04, "call": 0.06, "carry": 0.05}
 NEARBY = ((0, 6), (0, -6), (-6, 0), (4, 5), (4, -5), (-10, 0))
@@ -29,27 +29,24 @@ def render(identity: int, view: int, height: int, seed: int) -> Picture:
     elevation = light.elevation + rng.uniform(-2, 2)
     parts, joints = build(person, pose, turn("x", elevation) @ turn("y", azimuth))
 
+    shapes = Shapes(parts)
+
     fill = rng.uniform(0.88, 0.95)
     shift = rng.uniform(-0.02, 0.02), rng.uniform(-0.015, 0.015)
-    crop = Crop.around(parts, joints[1], fill, shift)
+    crop = Crop.around(shapes, joints[1], fill, shift)
     walked = rng.uniform((-0.6, -0.12), (0.6, 0.12))
-    box = scene.window(take.camera, seed, take.place, walked, fill)
-    behind = scene.cut(take.camera, seed, box, height) * light.gain
+    box = scene.window(take.place, walked, fill)
+    behind = scene.cut(take.camera, seed, box, height)
     _cast_shadow(behind, crop, joints, light)
 
     rows, columns = crop.axes(height)
-    covered = cover(parts, rows, columns)
-    seen = surface(parts, rows, columns, covered)
-    lit = light.ambient * (0.86 + 0.14 * seen.normals[1])  # more from the sky than from the ground
-    lit += light.direct * np.maximum(0, light.direction @ seen.normals)
-    lit *= 0.8 + 0.2 * np.minimum(1, 1.6 * seen.normals[2])  # round limbs darken at their outline
+    covered = cover(shapes, rows, columns)
+    seen = surface(parts, shapes, rows, columns, covered)
+    lit = _brightness(seen.normals, light)
     lit *= 1 - _occlusion(covered.depths).ravel()[seen.at]
-    samples = np.zeros((*covered.depths.shape, 3))
-    samples.reshape(-1, 3)[seen.at] = seen.colours * lit[:, None] * light.gain
-    share = pooled((covered.owners != NOTHING).astype(np.uint8))
-    pixels = pooled(samples) + (1 - share)[..., None] * behind
+    pixels = light.gain * _composed(seen, lit, behind)
     pixels = _blurred(pixels, light.blur)
-    pixels += rng.normal(0, 1.5, (height, height // 2, 1))
+    pixels += 1.5 * rng.standard_normal((height, height // 2, 1))
     image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
     return Picture(
         image,
@@ -58,6 +55,27 @@ def render(identity: int, view: int, height: int, seed: int) -> Picture:
         take.camera,
         take.sequence,
     )
+
+
+def _brightness(normals: np.ndarray, light: scene.Light) -> np.ndarray:
+    """Light that leaves a surface of these normals (3, N), as a share of its colour: (N,)."""
+    x, y, z = light.direction
+    lit = light.ambient * (0.86 + 0.14 * normals[1])  # more from the sky than from the ground
+    lit += light.direct * np.maximum(0, x * normals[0] + y * normals[1] + z * normals[2])
+    return lit * (0.8 + np.minimum(0.2, 0.32 * normals[2]))  # round limbs darken at their outline
+
+
+def _composed(seen: Surface, lit: np.ndarray, behind: np.ndarray) -> np.ndarray:
+    """Pixels of a body, lit (N,), before what is `behind` it: (H, W, 3), as behind."""
+    height, width, _ = behind.shape
+    i, j = np.divmod(seen.at, width * SAMPLES)
+    pixel = (i // SAMPLES) * width + j // SAMPLES
+    body = [
+        np.bincount(pixel, lit * channel, height * width).reshape(height, width)
+        for channel in seen.colours.T
+    ]
+    covered = np.bincount(pixel, minlength=height * width).reshape(height, width, 1)
+    return np.stack(body, 2) / SAMPLES**2 + (1 - covered / SAMPLES**2) * behind
 
 
 def _cast_shadow(behind: np.ndarray, crop: Crop, joints: np.ndarray, light) -> None:

@@ -77,7 +77,7 @@ def scene(camera: int, seed: int) -> Image.Image:
     return image.filter(ImageFilter.GaussianBlur(0.9))
 
 
-def window(camera: int, seed: int, place: np.ndarray, walked: np.ndarray, fill: float) -> tuple:
+def window(place: np.ndarray, walked: np.ndarray, fill: float) -> tuple:
     """The box (left, upper, right, lower) of a scene around a person who fills it to `fill`.
 
     place: (2,) in [0, 1], where the take is. walked: (2,), from there, in body heights to the
@@ -173,7 +173,7 @@ def _furnish(rng, kind: str, image: Image.Image, foot: float, slope: float) -> N
         x = left + rng.uniform(0, 0.35) * step
         y = foot + slope * (x - WIDTH / 2) + rng.uniform(2, 14)
         dark = tuple(int(c) for c in jitter_colour(rng, (50, 50, 54), 14))
-        paint = tuple(int(c) for c in rng.uniform(50, 210, 3))
+        paint = tuple(int(c) for c in rng.uniform(60, 190) + rng.uniform(-38, 38, 3))
         match kind:
             case "bicycles":
                 for wheel in (0, 38):

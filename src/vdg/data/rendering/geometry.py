@@ -57,19 +57,21 @@ class Shapes:
 class Quadrics(NamedTuple):
     """The visible surfaces of capsules under orthographic rays, as polynomials of camera (x, y).
 
-    x and y are relative to the capsule's origin, as is the depth: (sqrt(root) - middle) / leading.
+    Their depth is (sqrt(root) - middle) / leading, and place + deeper * depth the fraction of the
+    capsule's length, which is from 0 to 1 on a body.
+
     part: (Q,), number of the capsule. kind: (Q,), BODY, START or END.
-    leading: (Q,). middle: (Q, 3), of 1, x, y. root: (Q, 6), of 1, x, y, x^2, x y, y^2.
-    place: (Q, 4), of 1, x, y and the depth: the fraction of the length, 0 to 1 on a body.
+    root, middle, place: (Q, 3, 3), coefficients of y^i x^j. leading, deeper: (Q,).
     low, high: (Q, 2), bounding box (x, y) in camera space.
     """
 
     part: np.ndarray
     kind: np.ndarray
-    leading: np.ndarray
-    middle: np.ndarray
     root: np.ndarray
+    middle: np.ndarray
+    leading: np.ndarray
     place: np.ndarray
+    deeper: np.ndarray
     low: np.ndarray
     high: np.ndarray
 
@@ -106,15 +108,21 @@ class Quadrics(NamedTuple):
         middle = np.stack([along - u * (w / norm)[:, None], along, beyond], 1)
         constant = np.stack([body, start, end], 1)
         root = _squared(middle) - leading[..., None] * constant
-        place = np.repeat(_columns(*(u / norm[:, None]).T, w / norm)[:, None], 3, 1)
+        # so far relative to the origins
+        x, y, z = shapes.origin.T[..., None]
+        middle = _moved(middle, x, y)
+        middle[..., 0] -= leading * z
+        place = _moved(u / norm[:, None], x[:, 0], y[:, 0])
+        deeper = w / norm
+        place[:, 0] -= deeper * z[:, 0]
         low = np.stack([shapes.low.min(1), *shapes.low.transpose(1, 0, 2)], 1)
         high = np.stack([shapes.high.max(1), *shapes.high.transpose(1, 0, 2)], 1)
         # a body is missing where the rays are along its axis and hit the end spheres only
         drawn = np.column_stack([leading[:, BODY] > 0, shapes.ends])
         part, kind = np.nonzero(drawn)
         return cls(
-            part, kind, leading[drawn], middle[drawn], root[drawn], place[drawn], low[drawn],
-            high[drawn],
+            part, kind, _matrices(_moved(root, x, y)[drawn]), _matrices(middle[drawn]),
+            leading[drawn], _matrices(place[part]), deeper[part], low[drawn], high[drawn],
         )  # fmt: skip
 
 
@@ -130,6 +138,26 @@ def _squared(p: np.ndarray) -> np.ndarray:
     """Coefficients (..., 6) of the square of a linear polynomial (..., 3)."""
     one, x, y = np.moveaxis(p, -1, 0)
     return _columns(one * one, 2 * one * x, 2 * one * y, x * x, 2 * x * y, y * y)
+
+
+def _moved(p: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Coefficients of p(X - x, Y - y), for those of a polynomial of degree 1 or 2 (..., 3 or 6)."""
+    moved = p.copy()
+    moved[..., 0] -= p[..., 1] * x + p[..., 2] * y
+    if p.shape[-1] == 6:
+        xx, xy, yy = np.moveaxis(p[..., 3:], -1, 0)
+        moved[..., 0] += xx * x * x + xy * x * y + yy * y * y
+        moved[..., 1] -= 2 * xx * x + xy * y
+        moved[..., 2] -= xy * x + 2 * yy * y
+    return moved
+
+
+def _matrices(p: np.ndarray) -> np.ndarray:
+    """Coefficients (Q, 3 or 6) of 1, x, y, x^2, x y, y^2 as those of y^i x^j (Q, 3, 3)."""
+    rows, columns = [0, 0, 1, 0, 1, 2], [0, 1, 0, 2, 1, 0]
+    matrices = np.zeros((len(p), 3, 3))
+    matrices[:, rows[: p.shape[1]], columns[: p.shape[1]]] = p
+    return matrices
 
 
 def turn(axis: str, angle: float) -> np.ndarray:

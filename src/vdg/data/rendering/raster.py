@@ -40,25 +40,30 @@ def cover(shapes: Shapes, rows: np.ndarray, columns: np.ndarray) -> Cover:
     depths = np.full((len(rows), len(columns)), -np.inf)
     owners = np.full(depths.shape, NOTHING, np.int16)
     quadrics = Quadrics.of(shapes)
-    origins = shapes.origin[quadrics.part]
     down, right = _places(rows), _places(columns)
+    y, x = np.vander(rows, 3, increasing=True), np.vander(columns, 3, increasing=True).T
+    root, middle, place = (p @ x for p in (quadrics.root, quadrics.middle, quadrics.place))
+    numbers = zip(
+        quadrics.kind.tolist(),
+        quadrics.leading.tolist(),
+        quadrics.deeper.tolist(),
+        quadrics.low.tolist(),
+        quadrics.high.tolist(),
+        strict=True,
+    )
     with np.errstate(invalid="ignore"):  # the root of a miss is nan, which is nowhere nearest
-        for number, (kind, leading, middle, root, place, low, high, origin) in enumerate(
-            zip(*(values.tolist() for values in (*quadrics[1:], origins)), strict=True)
-        ):
+        for number, (kind, leading, deeper, low, high) in enumerate(numbers):
             i, j = slice(*down(high[1], low[1])), slice(*right(low[0], high[0]))
-            y, x = (rows[i] - origin[1])[:, None], columns[j] - origin[0]
-            depth = (root[3] * x + root[1]) * x + ((root[5] * y + root[2]) * y + root[0])
-            depth += (root[4] * y) * x
+            powers = y[i]
+            depth = powers @ root[number, :, j]
             np.sqrt(depth, out=depth)
-            depth -= middle[1] * x + (middle[2] * y + middle[0])
+            depth -= powers @ middle[number, :, j]
             depth /= leading
-            depth += origin[2]
             known = depths[i, j]
             near = depth > known
             if kind == BODY:
-                t = place[3] * depth
-                t += place[1] * x + (place[2] * y + (place[0] - place[3] * origin[2]))
+                t = deeper * depth
+                t += powers @ place[number, :, j]
                 near &= t >= 0
                 near &= t <= 1
             np.copyto(known, depth, where=near)
@@ -77,36 +82,29 @@ def _places(steps: np.ndarray):
 
 def surface(parts: list[Capsule], shapes: Shapes, rows, columns, covered: Cover) -> Surface:
     """Normals and colours where a body is visible."""
-    owners = covered.owners.ravel()
+    owners, quadrics = covered.owners.ravel(), covered.quadrics
     at = np.flatnonzero(owners != NOTHING)
-    order = np.argsort(owners[at], kind="stable")
-    at = at[order]
-    quadric = owners[at]
-    owner = covered.quadrics.part[quadric]
-    i, j = np.divmod(at, len(columns))
-    origin = shapes.origin.T[:, owner]
-    camera = (columns[j] - origin[0], rows[i] - origin[1], covered.depths.ravel()[at] - origin[2])
-
-    inward = shapes.inward.transpose(1, 2, 0)[:, :, owner]
-    x, y, z = (row[0] * camera[0] + row[1] * camera[1] + row[2] * camera[2] for row in inward)
-    axis, (first, last) = shapes.axis, shapes.radii.T
-    slope = last - first
-    norm = axis**2 - slope**2
-    low, high = WITHIN[covered.quadrics.kind].T
-    t = np.clip(
-        y * (axis / norm)[owner] + (first * slope / norm)[owner], low[quadric], high[quadric]
-    )
-    out = (x, y - t * axis[owner], z)
-    normals = np.stack([a * out[0] + b * out[1] + c * out[2] for a, b, c in inward.swapaxes(0, 1)])
+    at = at[np.argsort(owners[at], kind="stable")]
+    owner = owners[at]
+    i, j = np.divmod(at.astype(np.int32), np.int32(len(columns)))
+    camera = np.stack([columns[j], rows[i], covered.depths.ravel()[at]])
+    low, high = WITHIN[quadrics.kind].T[:, owner]
+    normals, colours = np.empty((3, len(at))), np.empty((len(at), 3))
+    bounds = np.searchsorted(quadrics.part[owner], np.arange(len(parts) + 1))
+    for number in np.flatnonzero(np.diff(bounds)).tolist():
+        n = slice(bounds[number], bounds[number + 1])
+        inward, (first, last) = shapes.inward[number], shapes.radii[number].tolist()
+        points = inward @ (camera[:, n] - shapes.origin[number][:, None])
+        axis = float(shapes.axis[number])
+        norm = axis**2 - (last - first) ** 2
+        t = points[1] * (axis / norm) + first * (last - first) / norm
+        t = np.minimum(np.maximum(t, low[n]), high[n])
+        out = points.copy()
+        out[1] -= t * axis
+        np.matmul(inward.T, out, out=normals[:, n])
+        wide, deep = shapes.stretch[number].tolist()
+        colours[n] = parts[number].paint(points[0] * wide, points[1], points[2] * deep)
     normals /= np.sqrt(normals[0] ** 2 + normals[1] ** 2 + normals[2] ** 2) + 1e-9
-
-    stretch = shapes.stretch.T[:, owner]
-    points = np.stack([x * stretch[0], y, z * stretch[1]])
-    colours = np.empty((len(at), 3))
-    bounds = np.searchsorted(owner, np.arange(len(parts) + 1))
-    for number in np.flatnonzero(np.diff(bounds)):
-        part = slice(bounds[number], bounds[number + 1])
-        colours[part] = parts[number].paint(*points[:, part])
     return Surface(at, normals, colours)
 
 
