@@ -2,10 +2,15 @@
 
 import numpy as np
 
-from vdg.data.rendered.head import head, solid
+from vdg.data.rendered.head import head
 from vdg.data.rendered.wardrobe import Cloth, Person
 from vdg.data.rendering.geometry import Capsule, turn
+from vdg.data.rendering.paint import dim, either, put, solid
 from vdg.data.rendering.poses import FOREARM, LEG, UPPER_ARM, Pose, Skeleton, stand_up
+
+JACKET_HEM = -0.04  # above the hips
+YOKE = 0.115  # height of the upper block of a garment of two
+NECKLINES = {"round": (0.016, 0.55), "v": (0.05, 1.5), "collar": (0.04, 1.9)}  # depth, slope
 
 
 def build(person: Person, pose: Pose, facing: np.ndarray):
@@ -33,9 +38,21 @@ def _until(paint, end: float, below):
             return paint(x, y, z)
         if end <= 0:
             return below(x, y, z)
-        return np.where((-y < end)[:, None], paint(x, y, z), below(x, y, z))
+        return either(-y < end, paint(x, y, z), below(x, y, z))
 
     return painted
+
+
+def _above(height: float, paint, below):
+    """`paint` above a height in the frame of a limb, the paint `below` elsewhere."""
+    return lambda x, y, z: either(y > height, paint(x, y, z), below(x, y, z))
+
+
+def _hem(person: Person) -> float:
+    """Where the upper garment ends, above the hips."""
+    if person.jacket is None or (person.skirt and not person.tails):
+        return person.hem
+    return -1.0 if person.tails else min(person.hem, JACKET_HEM)
 
 
 # --- trunk ----------------------------------------------------------------------------------------
@@ -47,6 +64,9 @@ def _trunk(person: Person, bones: Skeleton) -> list[Capsule]:
     waist, top = 0.13, person.torso - 0.052
     broad, slim = person.shoulders + 0.004, 0.086 * g * person.waist
     thick = 1.06 if person.jacket else 1.0
+    hips = (
+        0.088 if person.skirt or person.tails else 0.106
+    )  # under a skirt, or as broad as the thighs
 
     def section(height, length, radii, stretch, ends=(False, False)):
         lifted = lambda x, y, z: paint(x, y + height, z)  # noqa: E731
@@ -61,56 +81,66 @@ def _trunk(person: Person, bones: Skeleton) -> list[Capsule]:
         section(top, top - waist, (0.045, 0.042), (thick * broad / 0.045, 1.32 * g * thick),
                 (True, False)),
         section(waist, waist, (0.042, 0.047), (thick * slim / 0.042, 1.3 * g * thick)),
-        # the pelvis, as broad as the thighs
-        section(0.02, 0.045, (0.046, 0.046), (0.106 * g / 0.046, 1.38 * g), (True, True)),
+        section(0.02, 0.045, (0.046, 0.046), (hips * g / 0.046, 1.36 * g), (True, True)),
         section(top + 0.056, 0.055, (0.02, 0.05), (1.9, 1.1)),
-        Capsule(at, yoke, 2 * person.shoulders, (0.034 * thick, 0.034 * thick), across, (1.0, 1.15)),
+        Capsule(at, yoke, 2 * person.shoulders, (0.034 * thick, 0.034 * thick), across,
+                (1.0, 1.15)),
     ]  # fmt: skip
 
 
 def _chest(person: Person):
     """Paint of the trunk, in the torso's frame, whose origin is at the hips."""
-    torso, top, jacket, skin = person.torso, person.top, person.jacket, person.skin
     strap = _strap(person)
-    trim = top.colours[1] if top.pattern != "plain" else 0.72 * top.colours[0]
 
     def paint(x, y, z):
         around = 0.085 * np.arctan2(x, 1.3 * z)
-        side, front = np.abs(x), z > 0
-        colours = top(around, y)
-        if top.pattern == "blocks":
-            colours[y > torso - 0.115] = top.colours[1]
-        if top.pattern == "logo":
-            high = y - torso + 0.125
-            colours[front & (side < 0.04) & (np.abs(high) < 0.026)] = top.colours[1]
-            colours[front & (side < 0.024) & (np.abs(high) < 0.008)] = top.colours[0]
-        if person.neckline == "collar":
-            colours[front & (side < 0.005)] *= 0.78  # buttons
-            colours[front & (y > torso - 0.045) & (side < 0.05) & (side > 0.016)] = trim
-        depth = {"round": 0.016, "v": 0.05, "collar": 0.04}[person.neckline]
-        slope = {"round": 0.55, "v": 1.5, "collar": 1.9}[person.neckline]
-        colours[(side < 0.056) & front & (y > torso - depth + slope * side)] = skin
-        colours[(side < 0.056) & (y > torso + 0.012)] = skin
+        colours = _shirt(person, x, y, z > 0, around)
         lower = y < person.hem
         if lower.any():
-            colours[lower] = person.bottom(around[lower], y[lower])
-            colours[(y < person.hem) & (y > person.hem - 0.009)] *= 0.6  # belt, or a shadow
-        if jacket is not None:
-            low = -0.04 if not person.tails else -1.0
-            gap = person.gap * (1 + 1.6 * np.maximum(y, 0) / torso)
-            shut = ~(front & (side < gap)) & (y > low)
-            if person.gap == 0:  # closed, with a zip
-                shut &= y < torso + 0.01
-            colours[shut] = jacket(around[shut], y[shut])
-            if jacket.pattern == "blocks":
-                colours[shut & (y > torso - 0.115)] = jacket.colours[1]
-            colours[front & (np.abs(side - gap) < 0.005) & (y > low)] *= 0.55
-            colours[shut & (y > torso - 0.03) & (side < 0.06)] *= 0.8  # collar
+            colours[:, lower] = person.bottom(around[lower], y[lower])
+            dim(colours, lower & (y > person.hem - 0.009), 0.6)  # a belt, or a shadow
+        if person.jacket is not None:
+            _put_on(person.jacket, person, colours, np.abs(x), y, z > 0, around)
         if strap is not None:
-            colours[strap(x, y, z)] = person.bag.colours[1]
+            put(colours, strap(x, y, z), person.bag.colours[1])
         return colours
 
     return paint
+
+
+def _shirt(person: Person, x, y, front, around) -> np.ndarray:
+    """Colours (3, N) of the top, and of the skin in its neck."""
+    top, side, down = person.top, np.abs(x), y - person.torso
+    colours = top(around, y)
+    if top.pattern == "blocks":
+        put(colours, down > -YOKE, top.colours[1])
+    if top.pattern == "logo":
+        high = np.abs(down + 0.125)
+        put(colours, front & (side < 0.04) & (high < 0.026), top.colours[1])
+        put(colours, front & (side < 0.024) & (high < 0.008), top.colours[0])
+    if person.neckline == "collar":
+        trim = top.colours[1] if top.pattern != "plain" else 0.72 * top.colours[0]
+        dim(colours, front & (side < 0.005), 0.78)  # buttons
+        put(colours, front & (down > -0.045) & (side < 0.05) & (side > 0.016), trim)
+    depth, slope = NECKLINES[person.neckline]
+    bare = (front & (down > slope * side - depth)) | (down > 0.012)
+    put(colours, bare & (side < 0.056), person.skin)
+    return colours
+
+
+def _put_on(jacket: Cloth, person: Person, colours, side, y, front, around) -> None:
+    """Paint a jacket over `colours` (3, N), in place, open or closed in front."""
+    gap = person.gap * (1 + 1.6 * np.maximum(y, 0) / person.torso)
+    worn = y > _hem(person)
+    zip_ = worn & front & (np.abs(side - gap) < 0.005)
+    worn &= ~(front & (side < gap))
+    if person.gap == 0:  # the neck is bare
+        worn &= y < person.torso + 0.01
+    colours[:, worn] = jacket(around[worn], y[worn])
+    if jacket.pattern == "blocks":
+        put(colours, worn & (y > person.torso - YOKE), jacket.colours[1])
+    dim(colours, zip_, 0.55)
+    dim(colours, worn & (y > person.torso - 0.03) & (side < 0.06), 0.8)  # collar
 
 
 def _strap(person: Person):
@@ -139,7 +169,7 @@ def _arm(person: Person, bones: Skeleton, side: int) -> list[Capsule]:
     )
     joint, cuff = 0.027 * bulk, (0.0185 if sleeves <= 1 else 0.021) * bulk
     return [
-        Capsule(shoulder, upper, UPPER_ARM, (0.034 * bulk, joint), upper_paint, (1.0, 1.05)),
+        Capsule(shoulder, upper, UPPER_ARM, (0.0315 * bulk, joint), upper_paint, (1.0, 1.05)),
         Capsule(elbow, lower, FOREARM, (joint, cuff), lower_paint, ends=(False, True)),
         Capsule(wrist, lower, 0.05, (0.0185, 0.0175), skin, (0.75, 1.2), (False, True)),
     ]
@@ -153,16 +183,17 @@ def _leg(person: Person, bones: Skeleton, side: int) -> list[Capsule]:
     upper = _until(_wrapped(cloth, 0.05), legs * LEG, skin)
     lower = _until(_wrapped(cloth, 0.036, -LEG), (legs - 1) * LEG, skin)
     if person.skirt:  # a thigh that shows through the skirt is painted as the skirt
-        under = 0.8 * person.skirt
+        under = 0.96 * person.skirt
         upper = _until(_wrapped(person.skirt_cloth, 0.06), under, upper)
     elif person.tails and person.jacket is not None:
-        upper = _until(_wrapped(person.jacket, 0.06), 0.8 * person.tails, upper)
+        upper = _until(_wrapped(person.jacket, 0.06), 0.96 * person.tails, upper)
+    upper = _above(_hem(person), _wrapped(person.jacket or person.top, 0.06), upper)
     joint, end = 0.0375 * (cut + 1) / 2, 0.0225 * cut**1.6
     loose = person.cut if 0 < legs < 1.5 else 1.0  # shorts stand off the thigh
     sole, shoes = person.sole, person.shoes
 
     def shoe(x, y, z):
-        return np.where((z < -0.008)[:, None], sole, shoes)
+        return either(z < -0.008, sole, shoes)
 
     foot = shin @ turn("x", -80)
     parts = [
@@ -171,10 +202,10 @@ def _leg(person: Person, bones: Skeleton, side: int) -> list[Capsule]:
         Capsule(ankle - 0.016 * shin[:, 1] - 0.012 * shin[:, 2], foot, 0.088, (0.026, 0.021), shoe),
     ]
     if loose > 1:
-        parts.append(
-            Capsule(hip, thigh, legs * LEG, (0.057 * g, 0.05), _wrapped(cloth, 0.05),
-                    (1.05, 1.05), (False, False))
-        )  # fmt: skip
+        parts.append(parts[0]._replace(
+            length=person.legs * LEG, radii=(0.057 * g, 0.05), stretch=(1.05, 1.05),
+            ends=(False, False),
+        ))  # fmt: skip
     if person.boots or 0 < legs < 1.5 or person.skirt:  # a boot's shaft, or a sock
         height = 0.1 if person.boots else 0.03
         paint = solid(shoes if person.boots else 0.5 * sole + 0.5 * shoes)
@@ -193,9 +224,7 @@ def _skirts(person: Person, bones: Skeleton) -> list[Capsule]:
 
         def pleated(x, y, z):
             angle = np.arctan2(x, z)
-            return (
-                person.skirt_cloth(0.08 * angle, y + 0.07) * (1 + 0.1 * np.sin(14 * angle))[:, None]
-            )
+            return person.skirt_cloth(0.08 * angle, y + 0.07) * (1 + 0.1 * np.sin(14 * angle))
 
         parts.append(
             Capsule(bones.hips[:, 1] * 0.07, bones.hips, 0.07 + person.skirt, (0.062, flare),
@@ -209,13 +238,14 @@ def _skirts(person: Person, bones: Skeleton) -> list[Capsule]:
             colours = jacket(0.08 * angle, y + 0.06)
             gap = person.gap * (1 - 2 * np.minimum(y, 0))
             opened = (z > 0) & (np.abs(x) < gap)
-            colours[opened] = bottom(0.08 * angle[opened], y[opened])
-            colours[(z > 0) & (np.abs(np.abs(x) - gap) < 0.005)] *= 0.55
+            colours[:, opened] = bottom(0.08 * angle[opened], y[opened])
+            dim(colours, (z > 0) & (np.abs(np.abs(x) - gap) < 0.005), 0.55)
             return colours
 
         parts.append(
             Capsule(bones.hips[:, 1] * 0.06, bones.hips, 0.06 + person.tails,
-                    (0.066, 0.066 + 0.1 * person.tails), open_front, (1.3 * g, 1.08 * g), (False, False))
+                    (0.066, 0.066 + 0.1 * person.tails), open_front, (1.3 * g, 1.08 * g),
+                    (False, False))
         )  # fmt: skip
     return parts
 
@@ -228,8 +258,8 @@ def _bag(person: Person, bones: Skeleton) -> list[Capsule]:
     colour, trim = bag.colours
 
     def body(x, y, z):  # a flap above, a seam, a darker base
-        colours = np.where((y > -0.02)[:, None], colour, 0.86 * colour)
-        colours[np.abs(y + 0.022) < 0.005] = trim
+        colours = either(y > -0.02, colour, 0.86 * colour)
+        put(colours, np.abs(y + 0.022) < 0.005, trim)
         return colours
 
     hips = 0.1 * person.girth

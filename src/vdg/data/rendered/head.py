@@ -7,14 +7,11 @@ import numpy as np
 
 from vdg.data.rendered.wardrobe import Person
 from vdg.data.rendering.geometry import Capsule, turn
+from vdg.data.rendering.paint import dim, either, put, solid
 from vdg.data.rendering.poses import Skeleton
 
 HAIRLINE = 0.026
-
-
-def solid(colour):
-    """Paint of one colour."""
-    return lambda x, y, z: np.broadcast_to(colour, (len(x), 3))
+FRAMES = np.array([30.0, 30.0, 32.0])  # of glasses
 
 
 def head(person: Person, bones: Skeleton) -> list[Capsule]:
@@ -37,35 +34,25 @@ def head(person: Person, bones: Skeleton) -> list[Capsule]:
 
 def _face(person: Person):
     skin, hair = person.skin, person.hair
-    bald = person.hair_kind == "bald"
-    lips = skin * [0.78, 0.5, 0.5]
+    lips, eyes = skin * [0.78, 0.5, 0.5], 0.2 * skin
+    brows, beard = 0.5 * hair + 0.25 * skin, 0.6 * hair + 0.3 * skin
     low = -0.05 if person.hair_kind in ("short", "tail", "bun") else -0.075  # end of the hair
 
     def paint(x, y, z):
-        colours = np.repeat(skin[None], len(x), 0)
-        front = z > 0
-        side = np.abs(x)
+        colours = np.repeat(skin[:, None], len(x), 1)
+        front, side, high = z > 0, np.abs(x), y + 0.012  # above the eyes
+        out = np.abs(side - 0.021)
         if person.beard:
-            colours[front & (y < -0.042 + 0.3 * np.maximum(side - 0.02, 0))] = (
-                0.6 * hair + 0.3 * skin
-            )
-        colours[front & ((x / 0.016) ** 2 + ((y + 0.056) / 0.006) ** 2 < 1)] = lips
-        sockets = front & (((side - 0.021) / 0.014) ** 2 + ((y + 0.011) / 0.011) ** 2 < 1)
-        colours[sockets] *= 0.8
-        colours[front & (np.abs(side - 0.021) < 0.012) & (np.abs(y - 0.004) < 0.004)] = (
-            0.5 * hair + 0.25 * skin  # brows
-        )
-        colours[front & (((side - 0.021) / 0.008) ** 2 + ((y + 0.012) / 0.006) ** 2 < 1)] = (
-            0.2 * skin  # eyes
-        )
+            put(colours, front & (y < -0.042 + 0.3 * np.maximum(side - 0.02, 0)), beard)
+        put(colours, front & ((x / 0.016) ** 2 + ((y + 0.056) / 0.006) ** 2 < 1), lips)
+        dim(colours, front & ((out / 0.014) ** 2 + (high / 0.011) ** 2 < 1), 0.8)  # sockets
+        put(colours, front & (out < 0.012) & (np.abs(high - 0.016) < 0.004), brows)
+        put(colours, front & ((out / 0.008) ** 2 + (high / 0.006) ** 2 < 1), eyes)
         if person.glasses:
-            colours[(z > 0.01) & (np.abs(y + 0.011) < 0.0095) & (side < 0.036) & (side > 0.004)] = (
-                26
-            )
-        if not bald:
-            # the temples are bare in front of the ears
-            back = z < 0.006 - 0.3 * y
-            colours[(y > HAIRLINE - 0.12 * np.maximum(side - 0.025, 0)) | (back & (y > low))] = hair
+            put(colours, (z > 0.01) & (np.abs(high) < 0.0085) & (out < 0.015), FRAMES)
+        if person.hair_kind != "bald":  # the temples are bare in front of the ears
+            above = y > HAIRLINE - 0.12 * np.maximum(side - 0.025, 0)
+            put(colours, above | ((z < 0.006 - 0.3 * y) & (y > low)), hair)
         return colours
 
     return paint
@@ -76,7 +63,7 @@ def _strands(person: Person):
     hair = person.hair
 
     def paint(x, y, z):
-        return hair * (1 + 0.16 * np.sin(90 * x + 40 * z) + np.clip(2.5 * y, -0.2, 0.15))[:, None]
+        return hair[:, None] * (1 + 0.16 * np.sin(90 * x + 40 * z) + np.clip(2.5 * y, -0.2, 0.15))
 
     return paint
 
@@ -96,7 +83,9 @@ def _hair(person: Person, bones: Skeleton) -> list[Capsule]:
             parts.append(Capsule(at(0, 0.04, -0.05), frame, 0.001, (0.027, 0.027), paint))
         case "tail":
             parts.append(
-                Capsule(at(0, 0.016, -0.062), frame @ turn("x", 14), 0.115, (0.018, 0.014), paint)
+                Capsule(
+                    at(0, 0.014, -0.056), bones.torso @ turn("x", 5), 0.12, (0.021, 0.013), paint
+                )
             )
         case "bob" | "long":
             parts.append(
@@ -130,4 +119,4 @@ def _hat(person: Person, bones: Skeleton) -> list[Capsule]:
 
 
 def _banded(colour, trim, height):
-    return lambda x, y, z: np.where((y < height)[:, None], trim, colour)
+    return lambda x, y, z: either(y < height, trim, colour)

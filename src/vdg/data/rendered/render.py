@@ -72,7 +72,7 @@ def _composed(seen: Surface, lit: np.ndarray, behind: np.ndarray) -> np.ndarray:
     pixel = (i // SAMPLES) * width + j // SAMPLES
     body = [
         np.bincount(pixel, lit * channel, height * width).reshape(height, width)
-        for channel in seen.colours.T
+        for channel in seen.colours
     ]
     covered = np.bincount(pixel, minlength=height * width).reshape(height, width, 1)
     return np.stack(body, 2) / SAMPLES**2 + (1 - covered / SAMPLES**2) * behind

@@ -49,7 +49,7 @@ def light(camera: int, sequence: int, seed: int) -> Light:
     place = np.random.default_rng([13, seed, camera])
     elevation, blur = place.uniform(8, 17), place.uniform(0.03, 0.1)
     side, warmth = place.uniform(-0.9, 0.9), place.uniform(-0.07, 0.07)
-    exposure, hard = place.uniform(0.84, 1.1), place.uniform(0.3, 0.75)
+    exposure, hard = place.uniform(0.92, 1.14), place.uniform(0.3, 0.75)
     time = np.random.default_rng([14, seed, camera, sequence])
     direction = np.array([side + time.uniform(-0.4, 0.4), time.uniform(0.5, 1), 0.55])
     warmth += time.uniform(-0.03, 0.03)
@@ -173,7 +173,7 @@ def _furnish(rng, kind: str, image: Image.Image, foot: float, slope: float) -> N
         x = left + rng.uniform(0, 0.35) * step
         y = foot + slope * (x - WIDTH / 2) + rng.uniform(2, 14)
         dark = tuple(int(c) for c in jitter_colour(rng, (50, 50, 54), 14))
-        paint = tuple(int(c) for c in rng.uniform(60, 190) + rng.uniform(-38, 38, 3))
+        paint = tuple(int(c) for c in rng.uniform(60, 190) + rng.uniform(-24, 24, 3))
         match kind:
             case "bicycles":
                 for wheel in (0, 38):

@@ -1,12 +1,12 @@
-"""Who the people of the benchmark are: build, skin, hair, clothes, bags, and where they are seen."""
+"""Who the people of the benchmark are: build, skin, hair, clothes, bags, and who sees them."""
 
 import functools
 from typing import NamedTuple
 
 import numpy as np
 
-from vdg.data.rendering.palette import BOTTOMS, GARMENTS, HAIRS, SHOES, SKINS, jitter_colour
 from vdg.data.rendered.scene import CAMERAS, SEQUENCES
+from vdg.data.rendering.palette import BOTTOMS, GARMENTS, HAIRS, SHOES, SKINS, jitter_colour
 
 PATTERNS = {
     "plain": 0.44, "stripes": 0.15, "bars": 0.06, "check": 0.09, "tartan": 0.08, "dots": 0.06,
@@ -34,15 +34,15 @@ class Cloth(NamedTuple):
     folds: np.ndarray
 
     def __call__(self, around, y):
-        """Colours (N, 3) at the distance `around` a part from its front, and the height y."""
+        """Colours (3, N) at the distance `around` a part from its front, and the height y."""
         creases = np.sin(41 * around + 23 * y + self.folds[0])
         creases *= np.sin(13 * around - 31 * y + self.folds[1])
         share = self._share(around, y)
-        light = (1 + 0.07 * creases)[:, None]
+        light = 1 + 0.07 * creases
         if share is None:
-            return self.colours[0] * light
-        share = share[:, None]
-        return (self.colours[0] * (1 - share) + self.colours[1] * share) * light
+            return self.colours[0][:, None] * light
+        first, second = self.colours[..., None]
+        return first * ((1 - share) * light) + second * (share * light)
 
     def _share(self, around, y):
         """Share of the second colour at each point; None: nowhere."""
@@ -73,7 +73,7 @@ class Bag(NamedTuple):
 
 
 class Take(NamedTuple):
-    """A camera's sequence in which a person is seen. place: where in its picture, (2,) in [0, 1]."""
+    """A camera's sequence in which a person is seen. place: where in its scene, (2,) in [0, 1]."""
 
     camera: int
     sequence: int
@@ -190,7 +190,7 @@ def sample_person(identity: int, seed: int) -> Person:
         top=top,
         neckline=str(rng.choice(["round", "v", "collar"], p=[0.5, 0.22, 0.28])),
         sleeves=sleeves,
-        hem=-1.0 if wear == "dress" else rng.uniform(-0.05, 0.03),
+        hem={"dress": -1.0, "skirt": 0.06}.get(wear, rng.uniform(-0.05, 0.03)),
         jacket=jacket if jacketed else None,
         gap=rng.uniform(0.022, 0.04) if opened else 0.0,
         tails=rng.uniform(0.1, 0.2) if jacketed and wear != "shorts" and rng.random() < 0.3 else 0,

@@ -21,7 +21,7 @@ class Capsule(NamedTuple):
     axes: np.ndarray  # (3, 3), columns are the x, y, z axes of the body part's frame
     length: float
     radii: tuple[float, float]
-    paint: Callable  # surface points (x, y, z) in the body part's frame -> colours (N, 3)
+    paint: Callable  # surface points (x, y, z) in the body part's frame -> colours (3, N)
     stretch: tuple[float, float] = (1.0, 1.0)
     ends: tuple[bool, bool] = (True, True)
 

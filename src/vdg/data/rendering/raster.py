@@ -15,7 +15,7 @@ class Surface(NamedTuple):
     """What is visible of a body, sample by sample, sorted by body part.
 
     at: (N,) flat positions in the grid of samples. normals: (3, N), camera space, unit length.
-    colours: (N, 3), unshaded.
+    colours: (3, N), unshaded.
     """
 
     at: np.ndarray
@@ -89,7 +89,7 @@ def surface(parts: list[Capsule], shapes: Shapes, rows, columns, covered: Cover)
     i, j = np.divmod(at.astype(np.int32), np.int32(len(columns)))
     camera = np.stack([columns[j], rows[i], covered.depths.ravel()[at]])
     low, high = WITHIN[quadrics.kind].T[:, owner]
-    normals, colours = np.empty((3, len(at))), np.empty((len(at), 3))
+    normals, colours = np.empty((3, len(at))), np.empty((3, len(at)))
     bounds = np.searchsorted(quadrics.part[owner], np.arange(len(parts) + 1))
     for number in np.flatnonzero(np.diff(bounds)).tolist():
         n = slice(bounds[number], bounds[number + 1])
@@ -103,7 +103,7 @@ def surface(parts: list[Capsule], shapes: Shapes, rows, columns, covered: Cover)
         out[1] -= t * axis
         np.matmul(inward.T, out, out=normals[:, n])
         wide, deep = shapes.stretch[number].tolist()
-        colours[n] = parts[number].paint(points[0] * wide, points[1], points[2] * deep)
+        colours[:, n] = parts[number].paint(points[0] * wide, points[1], points[2] * deep)
     normals /= np.sqrt(normals[0] ** 2 + normals[1] ** 2 + normals[2] ** 2) + 1e-9
     return Surface(at, normals, colours)
 

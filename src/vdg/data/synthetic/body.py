@@ -3,6 +3,7 @@
 import numpy as np
 
 from vdg.data.rendering.geometry import Capsule, turn
+from vdg.data.rendering.paint import either, solid
 from vdg.data.rendering.poses import FOREARM, LEG, UPPER_ARM, Pose, stand_up
 from vdg.data.synthetic.people import Person
 
@@ -16,23 +17,20 @@ def build_body(person: Person, pose: Pose, facing: np.ndarray):
     )
     parts, torso, head, on_head = [], bones.torso, bones.head, bones.on_head
 
-    def solid(colour):
-        return lambda x, y, z: np.broadcast_to(colour, (len(x), 3))
-
     def covered(cloth, until, length, offset=0.0):
         """Cloth down to `until` (fraction of the bone's length), skin below."""
-        return lambda x, y, z: np.where((-y < until * length)[:, None], cloth(x, y - offset), skin)
+        return lambda x, y, z: either(-y < until * length, cloth(x, y - offset), skin)
 
     def chest(x, y, z):  # in the hips' frame
         top, bottom = person.top(x, y), person.bottom(x, y)
-        clothed = np.where((y > person.hem)[:, None], top, bottom)
+        clothed = either(y > person.hem, top, bottom)
         collar = person.torso - 0.012 + 0.9 * np.abs(x) - 0.25 * np.maximum(z, 0)
         bare = (y > collar) & (np.abs(x) < 0.06)
-        return np.where(bare[:, None], skin, clothed)
+        return either(bare, skin, clothed)
 
     def under_skirt(paint):  # paints thighs that intersect the skirt like the skirt
-        return lambda x, y, z: np.where(
-            (-y < 0.85 * person.skirt)[:, None], person.skirt_cloth(x, y), paint(x, y, z)
+        return lambda x, y, z: either(
+            -y < 0.85 * person.skirt, person.skirt_cloth(x, y), paint(x, y, z)
         )
 
     def lifted(paint, by):
@@ -57,9 +55,9 @@ def build_body(person: Person, pose: Pose, facing: np.ndarray):
         hairy = (y > 0.024) | ((z < 0.004 - 0.25 * y) & (y > nape))
         eyes = (np.hypot(np.abs(x) - 0.02, y + 0.014) < 0.007) & (z > 0)
         mouth = (np.hypot(x / 3, y + 0.05) < 0.005) & (z > 0)
-        colours = np.where(mouth[:, None], skin * [0.8, 0.5, 0.5], skin)
-        colours = np.where(eyes[:, None], 0.35 * skin, colours)
-        return np.where((hairy & (person.hair_length > 0))[:, None], hair, colours)
+        colours = either(mouth, skin * [0.8, 0.5, 0.5], skin)
+        colours = either(eyes, 0.35 * skin, colours)
+        return either(hairy & (person.hair_length > 0), hair, colours)
 
     parts.append(Capsule(on_head(0, 0, 0.008), head, 0.048, (0.05, 0.038), face, (0.94, 1.12)))
     if person.hair_length > 0:

@@ -25,8 +25,9 @@ class Cloth(NamedTuple):
             "vertical": bars,
             "check": rings ^ bars,
             "tartan": (rings.astype(float) + bars) / 2,
-        }[self.pattern][:, None]
-        return self.colours[0] * (1 - second) + self.colours[1] * second
+        }[self.pattern]
+        first, other = self.colours[..., None]
+        return first * (1 - second) + other * second
 
 
 class Person(NamedTuple):

@@ -91,7 +91,7 @@ def render(identity: int, view: int, height: int, seed: int) -> Picture:
     covered = cover(shapes, rows, columns)
     seen = surface(parts, shapes, rows, columns, covered)
     shade = 0.62 + 0.46 * np.maximum(0, light @ seen.normals)
-    scene.reshape(-1, 3)[seen.at] = seen.colours * shade[:, None]
+    scene.reshape(-1, 3)[seen.at] = (seen.colours * shade).T
     image = np.clip(np.rint(pooled(gain * scene)), 0, 255).astype(np.uint8)
     return Picture(
         image, crop.keypoints(joints, covered.depths), silhouette(covered.depths), camera
