@@ -25,9 +25,9 @@ def build(person: Person, pose: Pose, facing: np.ndarray):
     return parts, bones.joints
 
 
-def _wrapped(cloth: Cloth, radius: float, offset: float = 0.0, depth: float = 1.0):
-    """Paint of a cloth around a part of about this radius, which is `depth` as deep as wide."""
-    return lambda x, y, z: cloth(radius * np.arctan2(x, z / depth), y + offset)
+def _wrapped(cloth: Cloth, offset: float = 0.0):
+    """Paint of a cloth around a limb, whose pattern goes on `offset` above the limb's start."""
+    return lambda x, y, z: cloth(x + z, y + offset)
 
 
 def _until(paint, end: float, below):
@@ -163,9 +163,9 @@ def _arm(person: Person, bones: Skeleton, side: int) -> list[Capsule]:
         cloth, sleeves = person.jacket, 2.0
     bulk = (1.14 if sleeves > 1 else 1.04) * (1.06 if person.jacket else 1.0)
     skin = solid(person.skin)
-    upper_paint = _until(_wrapped(cloth, 0.036, person.torso - 0.05), sleeves * UPPER_ARM, skin)
+    upper_paint = _until(_wrapped(cloth, person.torso - 0.05), sleeves * UPPER_ARM, skin)
     lower_paint = _until(
-        _wrapped(cloth, 0.03, person.torso - 0.05 - UPPER_ARM), (sleeves - 1) * FOREARM, skin
+        _wrapped(cloth, person.torso - 0.05 - UPPER_ARM), (sleeves - 1) * FOREARM, skin
     )
     joint, cuff = 0.027 * bulk, (0.0185 if sleeves <= 1 else 0.021) * bulk
     return [
@@ -180,14 +180,14 @@ def _leg(person: Person, bones: Skeleton, side: int) -> list[Capsule]:
     g, skin, legs = person.girth, solid(person.skin), person.legs
     cut = person.cut if legs > 1.5 else 1.0
     cloth = person.bottom
-    upper = _until(_wrapped(cloth, 0.05), legs * LEG, skin)
-    lower = _until(_wrapped(cloth, 0.036, -LEG), (legs - 1) * LEG, skin)
+    upper = _until(_wrapped(cloth), legs * LEG, skin)
+    lower = _until(_wrapped(cloth, -LEG), (legs - 1) * LEG, skin)
     if person.skirt:  # a thigh that shows through the skirt is painted as the skirt
         under = 0.96 * person.skirt
-        upper = _until(_wrapped(person.skirt_cloth, 0.06), under, upper)
+        upper = _until(_wrapped(person.skirt_cloth), under, upper)
     elif person.tails and person.jacket is not None:
-        upper = _until(_wrapped(person.jacket, 0.06), 0.96 * person.tails, upper)
-    upper = _above(_hem(person), _wrapped(person.jacket or person.top, 0.06), upper)
+        upper = _until(_wrapped(person.jacket), 0.96 * person.tails, upper)
+    upper = _above(_hem(person), _wrapped(person.jacket or person.top), upper)
     joint, end = 0.0375 * (cut + 1) / 2, 0.0225 * cut**1.6
     loose = person.cut if 0 < legs < 1.5 else 1.0  # shorts stand off the thigh
     sole, shoes = person.sole, person.shoes

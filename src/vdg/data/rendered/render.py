@@ -46,7 +46,6 @@ def render(identity: int, view: int, height: int, seed: int) -> Picture:
     lit *= 1 - _occlusion(covered.depths).ravel()[seen.at]
     pixels = light.gain * _composed(seen, lit, behind)
     pixels = _blurred(pixels, light.blur)
-    pixels += 1.5 * rng.standard_normal((height, height // 2, 1))
     image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
     return Picture(
         image,
@@ -81,15 +80,16 @@ def _composed(seen: Surface, lit: np.ndarray, behind: np.ndarray) -> np.ndarray:
 def _cast_shadow(behind: np.ndarray, crop: Crop, joints: np.ndarray, light) -> None:
     """Darken the ground (H, W, 3) in place: under the feet, and away from the light."""
     rows, columns = crop.axes(len(behind), samples=1)
-    below = (rows - crop.bottom - 0.02)[:, None]
-    away = -0.16 * light.direction[0]
-    shadow = np.zeros(behind.shape[:2])
+    ground = slice(int(np.searchsorted(-rows, -crop.bottom - 0.16)), None)
+    rows = rows[ground, None]
+    shadow = np.zeros((len(rows), len(columns)))
     for foot in joints[[10, 13]]:
-        near = (rows[:, None] - foot[1] + 0.045) / 0.028
-        np.maximum(shadow, np.exp(-(near**2) - ((columns - foot[0]) / 0.07) ** 2), out=shadow)
-    middle = joints[[10, 13], 0].mean() + away
-    long = np.exp(-((below / 0.04) ** 2) - ((columns - middle) / 0.2) ** 2)
-    behind *= (1 - 0.42 * shadow - 0.45 * light.direct * long)[..., None]
+        near = np.exp(-(((rows - foot[1] + 0.045) / 0.028) ** 2))
+        np.maximum(shadow, near * np.exp(-(((columns - foot[0]) / 0.07) ** 2)), out=shadow)
+    middle = joints[[10, 13], 0].mean() - 0.16 * light.direction[0]
+    long = np.exp(-(((rows - crop.bottom - 0.02) / 0.04) ** 2))
+    long = long * np.exp(-(((columns - middle) / 0.2) ** 2))
+    behind[ground] *= (1 - 0.42 * shadow - 0.45 * light.direct * long)[..., None]
 
 
 def _occlusion(depths: np.ndarray) -> np.ndarray:
@@ -99,14 +99,20 @@ def _occlusion(depths: np.ndarray) -> np.ndarray:
     to the camera by some hundredths of its height, as a chest beside an arm.
     """
     small = depths[::SAMPLES, ::SAMPLES]
-    scale = len(small) / 128
+    height, width = small.shape
+    scale = height / 128
+    reach = round(max(abs(step) for steps in NEARBY for step in steps) * scale)
+    padded = np.full((height + 2 * reach, width + 2 * reach), -np.inf)
+    padded[reach:-reach, reach:-reach] = small
     dark = np.zeros(small.shape)
     with np.errstate(invalid="ignore"):  # background behind background
         for down, right in NEARBY:
-            i, j = round(down * scale), round(right * scale)
-            ahead = np.roll(small, (i, j), (0, 1)) - small
-            dark += np.where((ahead > 0.012) & (ahead < 0.2), np.minimum(ahead, 0.05), 0)
-    return np.repeat(np.repeat(np.minimum(dark * 3.2, 0.5), SAMPLES, 0), SAMPLES, 1)
+            i, j = reach - round(down * scale), reach - round(right * scale)
+            ahead = padded[i : i + height, j : j + width] - small
+            ahead[~(ahead < 0.2)] = 0  # nan, too
+            dark += np.minimum(np.maximum(ahead, 0), 0.05)
+    dark = np.minimum(3.2 * dark, 0.5)
+    return np.repeat(np.repeat(dark, SAMPLES, 0), SAMPLES, 1)
 
 
 def _blurred(pixels: np.ndarray, share: float) -> np.ndarray:

@@ -25,20 +25,20 @@ LEGWEAR = {"trousers": 0.62, "shorts": 0.14, "skirt": 0.1, "dress": 0.09, "leggi
 class Cloth(NamedTuple):
     """A fabric of two colours (2, 3) that lies around a body part.
 
-    period: of its pattern, in body heights. folds: phases of its creases, (2,).
+    period: of its pattern, in body heights. slant, phase: of its creases.
     """
 
     pattern: str
     colours: np.ndarray
     period: float
-    folds: np.ndarray
+    slant: float
+    phase: float
 
     def __call__(self, around, y):
         """Colours (3, N) at the distance `around` a part from its front, and the height y."""
-        creases = np.sin(41 * around + 23 * y + self.folds[0])
-        creases *= np.sin(13 * around - 31 * y + self.folds[1])
+        creases = np.sin(37 * around + self.slant * y + self.phase)
         share = self._share(around, y)
-        light = 1 + 0.07 * creases
+        light = 1 + 0.04 * creases
         if share is None:
             return self.colours[0][:, None] * light
         first, second = self.colours[..., None]
@@ -135,7 +135,8 @@ def _colours(rng, names) -> np.ndarray:
 
 def _cloth(rng, names, patterns: dict[str, float]) -> Cloth:
     period = rng.uniform(0.045, 0.1)
-    return Cloth(_pick(rng, patterns), _colours(rng, names), period, rng.uniform(0, 6.3, 2))
+    slant, phase = rng.uniform(20, 50), rng.uniform(0, 6.3)
+    return Cloth(_pick(rng, patterns), _colours(rng, names), period, slant, phase)
 
 
 def _takes(rng) -> tuple[Take, ...]:

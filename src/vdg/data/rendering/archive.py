@@ -72,27 +72,30 @@ def write_archive(
             drawn = {}
             wanted = list(itertools.product(range(first, 2 * count + 1, 2), range(views)))
             pictures = each(functools.partial(_render, render, height=height, seed=seed), wanted)
-            for (identity, view), picture in zip(wanted, pictures, strict=True):
+            for (identity, view), (picture, png) in zip(wanted, pictures, strict=True):
                 take = f"c{picture.camera}s{picture.sequence}"
                 name = f"{identity:04d}_{take}_{151 + 25 * view:06d}_00.png"
-                drawn[name] = picture
+                drawn[name] = picture, png
                 progress.update()
             names = sorted(drawn)
             for name in names:
-                png = io.BytesIO()
-                Image.fromarray(drawn[name].image).save(png, "PNG")
                 entry = zipfile.ZipInfo(f"bounding_box_{part}/{name}")  # fixed date, 1980
                 entry.create_system = 3  # equal bytes on every operating system
                 entry.external_attr = 0o644 << 16
-                archive.writestr(entry, png.getvalue())
-            keypoints = [drawn[name].keypoints for name in names]
+                archive.writestr(entry, drawn[name][1])
+            keypoints = [drawn[name][0].keypoints for name in names]
             write_keypoints(folder / f"annotation-{part}.csv", names, keypoints)
-            silhouettes = np.stack([drawn[name].silhouette for name in names])
+            silhouettes = np.stack([drawn[name][0].silhouette for name in names])
             write_silhouettes(folder / f"silhouettes-{part}.safetensors", names, silhouettes)
 
 
-def _render(render: Renderer, wanted: tuple[int, int], height: int, seed: int) -> Picture:
-    return render(*wanted, height, seed)
+def _render(
+    render: Renderer, wanted: tuple[int, int], height: int, seed: int
+) -> tuple[Picture, bytes]:
+    """A picture, and its image as PNG."""
+    picture, png = render(*wanted, height, seed), io.BytesIO()
+    Image.fromarray(picture.image).save(png, "PNG")
+    return picture, png.getvalue()
 
 
 @contextlib.contextmanager
