@@ -88,17 +88,17 @@ compared: setup  ## PG², Def-GAN, DPIG and PATN at the compute of full, to repo
 
 rendered rendered-seeds: DATASETS := rendered
 rendered rendered-seeds: PRECISION := bf16
-rendered rendered-seeds: THREADS := 1
+rendered rendered-seeds: THREADS := 2
 
 rendered: NETWORKS := vdg,vdg-warp,pg2,def-gan,dpig,patn
 rendered: VARIANTS := l1,mask-l1,full,weighted,warp,warp-both,pg2
-rendered: setup  ## the open benchmark (docs/rendered.md) with the compared systems, to reports/: HOURS1
+rendered: setup  ## the open benchmark (docs/rendered.md) with the compared systems, to reports/: an estimated five hours on two cores
 	$(EXPERIMENT)
 	$(KEEP) reports/rendered.md --note 'Made by `make rendered`.'
 
 rendered-seeds: SEEDS := 0,1,2
 rendered-seeds: VARIANTS := full,weighted
-rendered-seeds: setup  ## three seeds of full and weighted on it, to reports/: HOURS2 after make rendered
+rendered-seeds: setup  ## three seeds of full and weighted on it, to reports/: an estimated two hours after make rendered
 	$(EXPERIMENT)
 	$(KEEP) reports/rendered-seeds.md --note 'Made by `make rendered-seeds`.'
 

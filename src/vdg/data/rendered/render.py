@@ -43,7 +43,7 @@ def render(identity: int, view: int, height: int, seed: int) -> Picture:
     covered = cover(shapes, rows, columns)
     seen = surface(parts, shapes, rows, columns, covered)
     lit = _brightness(seen.normals, light)
-    lit *= 1 - _occlusion(covered.depths).ravel()[seen.at]
+    lit *= 1 - _occlusion(covered.depths).ravel()[seen.pixel]
     pixels = light.gain * _composed(seen, lit, behind)
     pixels = _blurred(pixels, light.blur)
     image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
@@ -67,13 +67,11 @@ def _brightness(normals: np.ndarray, light: scene.Light) -> np.ndarray:
 def _composed(seen: Surface, lit: np.ndarray, behind: np.ndarray) -> np.ndarray:
     """Pixels of a body, lit (N,), before what is `behind` it: (H, W, 3), as behind."""
     height, width, _ = behind.shape
-    i, j = np.divmod(seen.at, width * SAMPLES)
-    pixel = (i // SAMPLES) * width + j // SAMPLES
     body = [
-        np.bincount(pixel, lit * channel, height * width).reshape(height, width)
+        np.bincount(seen.pixel, lit * channel, height * width).reshape(height, width)
         for channel in seen.colours
     ]
-    covered = np.bincount(pixel, minlength=height * width).reshape(height, width, 1)
+    covered = np.bincount(seen.pixel, minlength=height * width).reshape(height, width, 1)
     return np.stack(body, 2) / SAMPLES**2 + (1 - covered / SAMPLES**2) * behind
 
 
@@ -93,10 +91,10 @@ def _cast_shadow(behind: np.ndarray, crop: Crop, joints: np.ndarray, light) -> N
 
 
 def _occlusion(depths: np.ndarray) -> np.ndarray:
-    """How much of the light nearer parts keep from each sample, from 0 to 0.5.
+    """How much of the light nearer parts keep from each pixel, from 0 to 0.5: (H, W).
 
-    depths: (H, W), -inf = background. A sample darkens where, a few pixels away, the body is nearer
-    to the camera by some hundredths of its height, as a chest beside an arm.
+    depths: of the samples, -inf = background. A pixel darkens where, a few pixels away, the body
+    is nearer to the camera by some hundredths of its height, as a chest beside an arm.
     """
     small = depths[::SAMPLES, ::SAMPLES]
     height, width = small.shape
@@ -111,8 +109,7 @@ def _occlusion(depths: np.ndarray) -> np.ndarray:
             ahead = padded[i : i + height, j : j + width] - small
             ahead[~(ahead < 0.2)] = 0  # nan, too
             dark += np.minimum(np.maximum(ahead, 0), 0.05)
-    dark = np.minimum(3.2 * dark, 0.5)
-    return np.repeat(np.repeat(dark, SAMPLES, 0), SAMPLES, 1)
+    return np.minimum(3.2 * dark, 0.5)
 
 
 def _blurred(pixels: np.ndarray, share: float) -> np.ndarray:

@@ -14,11 +14,12 @@ NOTHING = -1  # owner of a sample that shows the background
 class Surface(NamedTuple):
     """What is visible of a body, sample by sample, sorted by body part.
 
-    at: (N,) flat positions in the grid of samples. normals: (3, N), camera space, unit length.
-    colours: (3, N), unshaded.
+    at, pixel: (N,) flat positions in the grids of samples and of pixels. normals: (3, N), camera
+        space, unit length. colours: (3, N), unshaded.
     """
 
     at: np.ndarray
+    pixel: np.ndarray
     normals: np.ndarray
     colours: np.ndarray
 
@@ -105,7 +106,8 @@ def surface(parts: list[Capsule], shapes: Shapes, rows, columns, covered: Cover)
         wide, deep = shapes.stretch[number].tolist()
         colours[:, n] = parts[number].paint(points[0] * wide, points[1], points[2] * deep)
     normals /= np.sqrt(normals[0] ** 2 + normals[1] ** 2 + normals[2] ** 2) + 1e-9
-    return Surface(at, normals, colours)
+    pixel = (i // SAMPLES) * (len(columns) // SAMPLES) + j // SAMPLES
+    return Surface(at, pixel, normals, colours)
 
 
 def pooled(samples: np.ndarray) -> np.ndarray:
