@@ -38,7 +38,7 @@ def milliseconds(draw: Renderer, people: int = 12) -> float:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--first", type=int, default=2, help="identity; default: %(default)s")
-    parser.add_argument("--people", type=int, default=8, help="default: %(default)s")
+    parser.add_argument("--people", type=int, default=6, help="default: %(default)s")
     parser.add_argument("--scale", type=int, default=1, help="default: %(default)s")
     args = parser.parse_args()
     shown = range(args.first, args.first + 2 * args.people, 2)

@@ -81,7 +81,7 @@ def _trunk(person: Person, bones: Skeleton) -> list[Capsule]:
         section(top, top - waist, (0.045, 0.042), (thick * broad / 0.045, 1.32 * g * thick),
                 (True, False)),
         section(waist, waist, (0.042, 0.047), (thick * slim / 0.042, 1.3 * g * thick)),
-        section(0.02, 0.045, (0.046, 0.046), (hips * g / 0.046, 1.36 * g), (True, True)),
+        section(0.055, 0.08, (0.038, 0.046), (hips * g / 0.046, 1.36 * g), (True, True)),
         section(top + 0.056, 0.055, (0.02, 0.05), (1.9, 1.1)),
         Capsule(at, yoke, 2 * person.shoulders, (0.034 * thick, 0.034 * thick), across,
                 (1.0, 1.15)),

@@ -34,7 +34,7 @@ def head(person: Person, bones: Skeleton) -> list[Capsule]:
 
 def _face(person: Person):
     skin, hair = person.skin, person.hair
-    lips, eyes = skin * [0.78, 0.5, 0.5], 0.2 * skin
+    lips, eyes = skin * [0.78, 0.5, 0.5], 0.28 * skin
     brows, beard = 0.5 * hair + 0.25 * skin, 0.6 * hair + 0.3 * skin
     low = -0.05 if person.hair_kind in ("short", "tail", "bun") else -0.075  # end of the hair
 
@@ -45,7 +45,7 @@ def _face(person: Person):
         if person.beard:
             put(colours, front & (y < -0.042 + 0.3 * np.maximum(side - 0.02, 0)), beard)
         put(colours, front & ((x / 0.016) ** 2 + ((y + 0.056) / 0.006) ** 2 < 1), lips)
-        dim(colours, front & ((out / 0.014) ** 2 + (high / 0.011) ** 2 < 1), 0.8)  # sockets
+        dim(colours, front & ((out / 0.014) ** 2 + (high / 0.011) ** 2 < 1), 0.88)  # sockets
         put(colours, front & (out < 0.012) & (np.abs(high - 0.016) < 0.004), brows)
         put(colours, front & ((out / 0.008) ** 2 + (high / 0.006) ** 2 < 1), eyes)
         if person.glasses:
