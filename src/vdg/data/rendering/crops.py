@@ -36,14 +36,11 @@ class Picture(NamedTuple):
 class Crop(NamedTuple):
     """A window of camera space, height x height // 2 pixels.
 
-    left, right, bottom, top: of the body. tall: of the window, in body heights. middle, centre:
+    bottom: of the body. tall: of the window, in body heights. middle, centre:
     camera (y, x) of the window's middle.
     """
 
-    left: float
-    right: float
     bottom: float
-    top: float
     tall: float
     middle: float
     centre: float
@@ -58,7 +55,7 @@ class Crop(NamedTuple):
         tall = (top - bottom) / fill
         centre = (left + right + 2 * neck[0]) / 4 + tall * shift[0]
         middle = (top + bottom) / 2 + tall * shift[1]
-        return cls(left, right, bottom, top, tall, middle, centre)
+        return cls(bottom, tall, middle, centre)
 
     def axes(self, height: int, samples: int = SAMPLES):
         """Camera coordinates of the samples, `samples` a pixel: rows (descending), columns."""
