@@ -125,7 +125,7 @@ def test_everything_switched_on_is_valid(load, raw):
         ("datasets", [], "[]", "at least 1"),
         ("datasets", "synthetic", "'synthetic'", "valid list"),
         # names that are nowhere explained
-        ("datasets", ["imagenet"], "['imagenet']", "allowed: synthetic, market1501"),
+        ("datasets", ["imagenet"], "['imagenet']", "allowed: synthetic, rendered"),
         ("networks", ["vgd"], "['vgd']", "allowed: vdg"),
         ("variants", ["full", "fuller"], "['full', 'fuller']", "unknown variant 'fuller'"),
         # names twice: one run would overwrite the other
@@ -338,7 +338,7 @@ def test_resolved_files_of_the_default(load):
 
 
 @pytest.mark.parametrize("network", ["pg2", "def-gan", "def-gan-nn", "dpig", "patn", "patn-vgg"])
-@pytest.mark.parametrize("dataset", ["synthetic", "market1501-holdout"])
+@pytest.mark.parametrize("dataset", ["synthetic", "rendered", "market1501-holdout"])
 def test_compared_systems_have_settings(network, dataset):
     params = config.load(PARAMS)
     assert params.network[params.lineage(network)[0]].kind == "compared"
@@ -397,8 +397,8 @@ def test_a_variant_that_differs_between_data_sets_is_described_on_each(load):
     settings["market1501"]["alpha"] = 0.5
     words = about("full", load("network.vdg.stage2", settings))
     assert words == (
-        "synthetic, market1501-holdout, deepfashion, deepfashion-176: 0.85 SSIM + 0.15 L1, mask "
-        "(1 + M_b); market1501: 0.5 SSIM + 0.5 L1, mask (1 + M_b)"
+        "synthetic, rendered, market1501-holdout, deepfashion, deepfashion-176: 0.85 SSIM + 0.15 "
+        "L1, mask (1 + M_b); market1501: 0.5 SSIM + 0.5 L1, mask (1 + M_b)"
     )
 
 
@@ -411,7 +411,14 @@ MASK_SSIM = ("full", "weighted", "warp", "warp-both", "warp-projected", "part-ss
 MASK_SSIM += ("weight-0", "weight-2", "weight-8")
 NETWORKS = ("vdg", "vdg-warp", "vdg-shared")
 VARIANTS = ("l1", "mask-l1", *MASK_SSIM, *SWEPT)
-DATASETS = ("synthetic", "market1501", "market1501-holdout", "deepfashion", "deepfashion-176")
+DATASETS = (
+    "synthetic",
+    "rendered",
+    "market1501",
+    "market1501-holdout",
+    "deepfashion",
+    "deepfashion-176",
+)
 
 
 def runs(*names, datasets=DATASETS):
@@ -532,7 +539,7 @@ def test_a_folder_of_people_takes_five_lines(load, raw):
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("like", "nowhere", "like = 'nowhere': no such data set; allowed: synthetic, market1501"),
+        ("like", "nowhere", "like = 'nowhere': no such data set; allowed: synthetic, rendered"),
         ("source.test_fraction", 1.0, "less than 1"),
         ("source.test_fraction", 0, "greater than 0"),
         ("source.pairs", "a.csv", "unknown key; allowed: reader, archive, annotations"),

@@ -58,7 +58,8 @@ def test_a_budget_contains_that_of_stage1():
 def tmac(tmp_path_factory):
     """Training TMAC of a network, and of the variant that refines it: tmac(dataset, ...)."""
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
-    raw |= {"datasets": ["synthetic", "market1501-holdout"], "variants": ["full", "pg2"]}
+    raw |= {"datasets": ["synthetic", "rendered", "market1501-holdout"]}
+    raw |= {"variants": ["full", "pg2"]}
     raw |= {"networks": ["vdg", *COMPARED]}
     path = tmp_path_factory.mktemp("settings") / "params.yaml"
     path.write_text(yaml.safe_dump(raw))
@@ -77,7 +78,7 @@ def tmac(tmp_path_factory):
     return count
 
 
-@pytest.mark.parametrize("dataset", ["synthetic", "market1501-holdout"])
+@pytest.mark.parametrize("dataset", ["synthetic", "rendered", "market1501-holdout"])
 def test_compared_systems_are_trained_at_the_cost_of_full(dataset, tmac):
     full = tmac(dataset, "vdg", "full")
     for network, variant in COMPARED.items():

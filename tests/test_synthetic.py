@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from vdg.data import market1501, synthetic
+from vdg.data import market1501
+from vdg.data.rendering import archive
 from vdg.data.silhouettes import read_silhouettes
 from vdg.data.synthetic import write_archive
 from vdg.data.synthetic.people import sample_person
@@ -205,7 +206,7 @@ def test_archive_bytes_are_stable(folder, tmp_path):
 
 
 def test_processes_draw_the_same_bytes(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(synthetic, "WORTH_A_PROCESS", 5)
+    monkeypatch.setattr(archive, "WORTH_A_PROCESS", 5)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     write_archive(tmp_path, **SIZE)
     assert [sha256(tmp_path / name) for name in FILES] == [sha256(folder / name) for name in FILES]

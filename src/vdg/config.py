@@ -97,8 +97,8 @@ class Variant(BaseModel):
 # --- data sets ------------------------------------------------------------------------------------
 
 
-class SyntheticSource(Section):
-    reader: Literal["synthetic"]
+class RenderedSource(Section):
+    reader: Literal["synthetic", "rendered"]  # the small data set, or the benchmark
     train_identities: Annotated[int, Field(ge=1, le=100_000)]
     test_identities: Annotated[int, Field(ge=1, le=100_000)]
     views: Annotated[int, Field(ge=2, le=1000)]
@@ -150,19 +150,17 @@ class Evaluation(Section):
     pictures: bool = False
 
 
-TAGS = {"(rendered)": SyntheticSource, "(folder)": FolderSource, "(archive)": ArchiveSource}
+TAGS = {"(rendered)": RenderedSource, "(folder)": FolderSource, "(archive)": ArchiveSource}
 
 
 def _source_tag(value: Any) -> str:
     reader = value.get("reader") if isinstance(value, dict) else getattr(value, "reader", None)
-    for known, tag in (("synthetic", "(rendered)"), ("folder", "(folder)")):
-        if reader == known:
-            return tag
-    return "(archive)"
+    tags = {"synthetic": "(rendered)", "rendered": "(rendered)", "folder": "(folder)"}
+    return tags.get(reader, "(archive)") if isinstance(reader, str) else "(archive)"
 
 
 Source = Annotated[
-    Annotated[SyntheticSource, Tag("(rendered)")]
+    Annotated[RenderedSource, Tag("(rendered)")]
     | Annotated[FolderSource, Tag("(folder)")]
     | Annotated[ArchiveSource, Tag("(archive)")],
     Discriminator(_source_tag),
@@ -181,7 +179,7 @@ class Dataset(Section):
 
     @model_validator(mode="after")
     def _fits_together(self):
-        rendered = isinstance(self.source, SyntheticSource)
+        rendered = self.rendered
         crop = self.evaluation.crop_width
         if crop is not None and not 11 <= crop <= self.width:
             raise ValueError(
@@ -205,7 +203,7 @@ class Dataset(Section):
             )
         if self.evaluation.pose == "silhouettes" and not rendered:
             raise ValueError(
-                "evaluation.pose = 'silhouettes': only available with reader: synthetic"
+                "evaluation.pose = 'silhouettes': only available with reader: synthetic or rendered"
             )
         if self.evaluation.pose == "silhouettes" and self.width % 8:
             raise ValueError(
@@ -224,6 +222,11 @@ class Dataset(Section):
                 "evaluation.split = 'validation': poses.validation_identities is 0: give some"
             )
         return self
+
+    @property
+    def rendered(self) -> bool:
+        """Whether its people are rendered, so that their silhouettes are known."""
+        return isinstance(self.source, RenderedSource)
 
     @property
     def estimates(self) -> bool:

@@ -104,7 +104,7 @@ def _report(params: Params) -> dict:
             "split": dataset.poses.split,
             "evaluated": dataset.evaluation.split,
             "fid_reference": dataset.evaluation.fid_reference,
-            "rendered": dataset.source.reader == "synthetic",
+            "rendered": dataset.rendered,
             "published": dataset.published,
             "height": dataset.height,
             "width": dataset.width,

@@ -6,9 +6,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from vdg.data import folder, market1501, synthetic
+from vdg.data import folder, market1501
 from vdg.data.archive import locate
 from vdg.data.images import ImageSet
+from vdg.data.rendering.archive import ARCHIVE
 from vdg.errors import InputError
 from vdg.files import write_bytes
 from vdg.keypoints.annotations import check_names, read_keypoints, read_pairs, write_keypoints
@@ -18,7 +19,8 @@ def fetch(reader, config: dict, output: Path) -> None:
     """Read a data set and write it to `output` in the form that later stages read.
 
     reader: module of vdg.data with HELP and `read(root, *, height, width, names)`; one that can
-        resize images also takes `resize`, a filter of `archive.RESIZERS`.
+        resize images also takes `resize`, a filter of `archive.RESIZERS`. Or a renderer, with
+        `write_archive`.
     config: the resolved configs/<dataset>/download.json.
 
     For each official split, "train" and optionally "test", writes <split>.safetensors (an ImageSet)
@@ -29,8 +31,8 @@ def fetch(reader, config: dict, output: Path) -> None:
     if reader is folder:
         _pack(source, size, output)
         return
-    if reader is synthetic:
-        source = _render(source, config["height"], output)
+    if hasattr(reader, "write_archive"):
+        source = _render(reader, source, config["height"], output)
         reader = market1501
     resizing = _resizing(reader, source)
     # first, because its error explains how to get the data set
@@ -107,13 +109,13 @@ def _check_pairs(path: Path, images: ImageSet) -> None:
         print(f"{path}: {repeated} pairs repeat others and count once more", file=sys.stderr)
 
 
-def _render(source: dict, height: int, output: Path) -> dict:
-    """Render the embedded data set as an archive in Market-1501's layout; return its `source`."""
+def _render(renderer, source: dict, height: int, output: Path) -> dict:
+    """Render a data set as an archive in Market-1501's layout; return its `source`."""
     del source["reader"]
-    synthetic.write_archive(output, height=height, **source)
+    renderer.write_archive(output, height=height, **source)
     folder = output.absolute()
     annotations = {part: str(folder / f"annotation-{part}.csv") for part in ("train", "test")}
-    archive = str(folder / "synthetic.zip")
+    archive = str(folder / ARCHIVE)
     published = {"archive": archive, "annotations": annotations}
     return published | {"pairs": None, "url": None, "sha256": None}
 

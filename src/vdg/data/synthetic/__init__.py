@@ -1,106 +1,15 @@
-"""The embedded data set: synthetic people as surveillance crops, in Market-1501's layout.
+"""The embedded data set: synthetic people as surveillance crops, small and quick to learn.
 
-Public data sets of people may not be redistributed with code, so this package renders one:
-articulated bodies of tapered capsules, orthographic cameras, z-buffer shading. A crop depends only
-on (seed, identity, view).
-
-Frames are right-handed. Body frames: x to the person's left, y up, z out of the chest. Camera
-space: x to the right of the image, y up, z towards the camera. Lengths are in body heights. Every
-body part extends along the -y axis of its own frame.
+Public data sets of people may not be redistributed with code, so this package renders one, see
+`vdg.data.rendering`: plain bodies in patterned clothes before a textured wall and ground.
 """
 
-import contextlib
-import functools
-import io
-import itertools
-import multiprocessing
-import os
-import zipfile
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-from tqdm import tqdm
-
-from vdg.data.silhouettes import write_silhouettes
-from vdg.data.synthetic.render import Picture, render
-from vdg.errors import InputError
-from vdg.files import replacing
-from vdg.keypoints.annotations import write_keypoints
-
-WORTH_A_PROCESS = 200  # minimum number of crops per process
+from vdg.data.rendering import archive
+from vdg.data.synthetic.render import render
 
 
-def write_archive(
-    folder: Path, *, height: int, train_identities: int, test_identities: int, views: int, seed: int
-) -> None:
-    """Render the data set and write it under `folder` in the form of a real data set.
-
-    synthetic.zip: PNG crops of height x height // 2 pixels in Market-1501's layout. Training
-        identities have odd numbers and test identities even ones, so that changing the count of one
-        split leaves the other unchanged.
-    annotation-train.csv, annotation-test.csv: key points, as vdg.keypoints.annotations
-        reads them.
-    silhouettes-train.safetensors, silhouettes-test.safetensors: the silhouette of each person.
-
-    Raises InputError for a height below 32 or not a multiple of 4, a count below 1, and a negative
-    seed.
-    """
-    settings = {"train_identities": train_identities, "test_identities": test_identities}
-    for name, value in (settings | {"views": views}).items():
-        if value < 1:
-            raise InputError(f"{name} is {value}: the synthetic data set needs at least 1")
-    if height < 32 or height % 4:
-        raise InputError(
-            f"height is {height}: the synthetic data set needs a multiple of 4 from 32"
-        )
-    if seed < 0:
-        raise InputError(f"seed is {seed}: the synthetic data set needs 0 or more")
-
-    folder = Path(folder)
-    total = (train_identities + test_identities) * views
-    with (
-        replacing(folder / "synthetic.zip") as temporary,
-        zipfile.ZipFile(temporary, "w") as archive,
-        tqdm(total=total, desc="render", unit=" pictures", disable=None) as progress,
-        _in_parallel(total) as each,
-    ):
-        for first, (part, count) in enumerate(
-            [("train", train_identities), ("test", test_identities)], start=1
-        ):
-            drawn = {}
-            wanted = list(itertools.product(range(first, 2 * count + 1, 2), range(views)))
-            pictures = each(functools.partial(_render, height=height, seed=seed), wanted)
-            for (identity, view), picture in zip(wanted, pictures, strict=True):
-                name = f"{identity:04d}_c{picture.camera}s1_{151 + 25 * view:06d}_00.png"
-                drawn[name] = picture
-                progress.update()
-            names = sorted(drawn)
-            for name in names:
-                png = io.BytesIO()
-                Image.fromarray(drawn[name].image).save(png, "PNG")
-                entry = zipfile.ZipInfo(f"bounding_box_{part}/{name}")  # fixed date, 1980
-                entry.create_system = 3  # equal bytes on every operating system
-                entry.external_attr = 0o644 << 16
-                archive.writestr(entry, png.getvalue())
-            keypoints = [drawn[name].keypoints for name in names]
-            write_keypoints(folder / f"annotation-{part}.csv", names, keypoints)
-            silhouettes = np.stack([drawn[name].silhouette for name in names])
-            write_silhouettes(folder / f"silhouettes-{part}.safetensors", names, silhouettes)
-
-
-def _render(wanted: tuple[int, int], height: int, seed: int) -> Picture:
-    return render(*wanted, height, seed)
-
-
-@contextlib.contextmanager
-def _in_parallel(count: int):
-    """Yield an order-preserving `map`, parallel if `count` crops are worth several processes."""
-    workers = min(os.cpu_count() or 1, count // WORTH_A_PROCESS)
-    if workers < 2:
-        yield map
-        return
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield functools.partial(pool.map, chunksize=8)
+def write_archive(folder: Path, **settings) -> None:
+    """Render the data set, see `vdg.data.rendering.archive.write_archive`."""
+    archive.write_archive(folder, render, **settings)

@@ -1,40 +1,19 @@
-"""Render a posed person in front of a background, with a z-buffer."""
-
-from typing import NamedTuple
+"""Render a posed person in front of a background."""
 
 import numpy as np
 
-from vdg.data.synthetic.body import Capsule, Pose, build_body, sample_pose, turn
-from vdg.data.synthetic.people import jitter_colour, sample_person
+from vdg.data.rendering.crops import Crop, Picture, silhouette
+from vdg.data.rendering.geometry import Shapes, turn
+from vdg.data.rendering.palette import jitter_colour
+from vdg.data.rendering.poses import Pose, sample_pose
+from vdg.data.rendering.raster import SAMPLES, cover, pooled, surface
+from vdg.data.synthetic.body import build_body
+from vdg.data.synthetic.people import sample_person
 
-SAMPLES = 2  # supersampling per axis
-# maximum depth of a visible joint below the visible surface: an estimator detects joints behind one
-# limb, and infers shoulders and hips from the outline
-TOLERANCE = np.full(18, 0.075)
-TOLERANCE[[1, 2, 5, 8, 11]] = 0.2
-TOLERANCE[[9, 12]] = 0.13
-TOLERANCE[[0, 14, 15, 16, 17]] = 0.03
 # muted colours, as of pavements and facades
 GROUNDS = ((146, 144, 140), (160, 154, 144), (128, 130, 132), (174, 166, 154), (126, 138, 106))
 GRASS = 4  # index in GROUNDS
 WALLS = ((168, 164, 158), (152, 140, 130), (138, 142, 146), (180, 174, 164), (116, 126, 106))
-
-
-class Picture(NamedTuple):
-    """A rendered crop.
-
-    image: uint8, (H, W, 3), RGB.
-    keypoints: int16, (18, 2), (row, column) of OpenPose's joints (nose, neck, right shoulder,
-        elbow, wrist, left shoulder, elbow, wrist, right hip, knee, ankle, left hip, knee, ankle,
-        right eye, left eye, right ear, left ear); -1 where a pose estimator would miss the joint.
-    silhouette: bool, (H, W), pixels of which the person covers at least one half.
-    camera: 1 to 6.
-    """
-
-    image: np.ndarray
-    keypoints: np.ndarray
-    silhouette: np.ndarray
-    camera: int
 
 
 def _noise(rng, y, x, cells):
@@ -92,59 +71,31 @@ def render(identity: int, view: int, height: int, seed: int) -> Picture:
     parts, joints = build_body(person, pose, turn("x", elevation) @ turn("y", azimuth))
 
     # crop as a detector does: head near the top, feet near the bottom
-    spans = np.array([part.extent() for part in parts])
-    (left, bottom), (right, top) = spans[:, 0].min(0), spans[:, 1].max(0)
-    tall = (top - bottom) / rng.uniform(0.88, 0.95)  # body heights per image height
-    centre = (left + right + 2 * joints[1, 0]) / 4 + tall * rng.uniform(-0.02, 0.02)
-    middle = (top + bottom) / 2 + tall * rng.uniform(-0.015, 0.015)
+    fill = rng.uniform(0.88, 0.95)
+    shift = rng.uniform(-0.02, 0.02), rng.uniform(-0.015, 0.015)
+    shapes = Shapes(parts)
+    crop = Crop.around(shapes, joints[1], fill, shift)
+    rows, columns = crop.axes(height)
 
-    width, n = height // 2, height * SAMPLES
-    y = (np.arange(n) + 0.5) / n
-    x = (np.arange(width * SAMPLES) + 0.5) / n
+    n = height * SAMPLES
     shift = rng.uniform(-0.03, 0.03, 2)
     scene = _background(
-        np.random.default_rng([4, seed, identity, camera]), y + shift[0], x + shift[1]
+        np.random.default_rng([4, seed, identity, camera]),
+        (np.arange(n) + 0.5) / n + shift[0],
+        (np.arange(n // 2) + 0.5) / n + shift[1],
     )
-    rows, columns = middle - (y - 0.5) * tall, centre + (x - 0.25) * tall
     feet = joints[[10, 13]].mean(0)
-    spread = ((rows[:, None] - bottom - 0.03) / 0.05) ** 2 + ((columns - feet[0]) / 0.16) ** 2
+    spread = ((rows[:, None] - crop.bottom - 0.03) / 0.05) ** 2 + ((columns - feet[0]) / 0.16) ** 2
     scene *= 1 - 0.4 * np.exp(-spread)[..., None]
 
-    depths = _paint(parts, rows, columns, scene, light)
-    pixels = (gain * scene).reshape(height, SAMPLES, width, SAMPLES, 3).mean((1, 3))
-    inside = np.isfinite(depths).reshape(height, SAMPLES, width, SAMPLES).mean((1, 3)) >= 0.5
-    keypoints = _keypoints(joints, depths, middle, centre, tall)
-    image = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-    return Picture(image, keypoints, inside, camera)
-
-
-def _paint(parts: list[Capsule], rows, columns, scene, light) -> np.ndarray:
-    """Draw body parts on a scene (H, W, 3) in place. Returns depths (H, W), -inf = background."""
-    depths = np.full(scene.shape[:2], -np.inf)
-    for part in parts:
-        low, high = part.extent()
-        i = slice(*np.searchsorted(-rows, [-high[1], -low[1]]))
-        j = slice(*np.searchsorted(columns, [low[0], high[0]]))
-        grid = np.meshgrid(columns[j], rows[i])
-        depth, points, normals = part.hit(grid[0].ravel(), grid[1].ravel())
-        near = depth > depths[i, j].ravel()
-        shade = 0.62 + 0.46 * np.maximum(0, light @ normals[:, near])
-        window = near.reshape(grid[0].shape)
-        depths[i, j][window] = depth[near]
-        scene[i, j][window] = part.paint(*points[:, near]) * shade[:, None]
-    return depths
-
-
-def _keypoints(joints, depths, middle, centre, tall) -> np.ndarray:
-    """Key points as a pose estimator would detect them: int16 (18, 2), -1 = hidden."""
-    n = len(depths)
-    at = np.stack([(middle - joints[:, 1]) / tall + 0.5, (joints[:, 0] - centre) / tall + 0.25], 1)
-    keypoints = np.floor(at * (n // SAMPLES)).astype(np.int16)
-    found = ((at >= 0) & (at < [1, 0.5])).all(1)
-    sample = np.clip((at * n).astype(int), 0, [n - 1, n // 2 - 1])
-    found &= depths[tuple(sample.T)] - joints[:, 2] < TOLERANCE
-    keypoints[~found] = -1
-    return keypoints
+    covered = cover(shapes, rows, columns)
+    seen = surface(parts, shapes, rows, columns, covered)
+    shade = 0.62 + 0.46 * np.maximum(0, light @ seen.normals)
+    scene.reshape(-1, 3)[seen.at] = (seen.colours * shade).T
+    image = np.clip(np.rint(pooled(gain * scene)), 0, 255).astype(np.uint8)
+    return Picture(
+        image, crop.keypoints(joints, covered.depths), silhouette(covered.depths), camera
+    )
 
 
 def _both(value: float) -> np.ndarray:
@@ -191,12 +142,6 @@ def named_keypoints(name: str, azimuth: float, height: int) -> np.ndarray:
     }
     person, pose = sample_person(1, 0), Pose(**standing | NAMED_POSES[name])
     parts, joints = build_body(person, pose, turn("x", 8) @ turn("y", azimuth))
-    spans = np.array([part.extent() for part in parts])
-    (left, bottom), (right, top) = spans[:, 0].min(0), spans[:, 1].max(0)
-    tall, middle = (top - bottom) / 0.92, (top + bottom) / 2
-    centre = (left + right + 2 * joints[1, 0]) / 4
-    n = height * SAMPLES
-    rows = middle - ((np.arange(n) + 0.5) / n - 0.5) * tall
-    columns = centre + ((np.arange(n // 2) + 0.5) / n - 0.25) * tall
-    depths = _paint(parts, rows, columns, np.zeros((n, n // 2, 3)), np.array([0.0, 0.0, 1.0]))
-    return _keypoints(joints, depths, middle, centre, tall)
+    shapes = Shapes(parts)
+    crop = Crop.around(shapes, joints[1], 0.92)
+    return crop.keypoints(joints, cover(shapes, *crop.axes(height)).depths)
