@@ -181,10 +181,17 @@ def project(tmp_path_factory):
     return copy
 
 
+@pytest.fixture(scope="module")
+def hashes():
+    """As of code that does not change between these tests."""
+    return functools.cache(code.hashes)
+
+
 @pytest.fixture
-def resolved(project, tmp_path, monkeypatch):
+def resolved(project, hashes, tmp_path, monkeypatch):
     """Validate parameters, and resolve them."""
     monkeypatch.setattr(code, "PROJECT", project)
+    monkeypatch.setattr(code, "hashes", hashes)
     monkeypatch.setattr(systems, "__path__", [str(project / "src/vdg/systems")])
 
     def check(params):
