@@ -1,6 +1,7 @@
 """README.md and docs/: files and names in them exist, and their commands are accepted."""
 
 import ast
+import copy
 import functools
 import importlib
 import re
@@ -154,6 +155,7 @@ def merge(base, more):
     return base | more | deep
 
 
+@functools.cache
 def documented(page):
     """params.yaml with the sections that a page shows."""
     sections = map(yaml.safe_load, fences(page, "yaml"))
@@ -205,7 +207,7 @@ def resolved(project, hashes, tmp_path, monkeypatch):
 @pages(lambda page: "-S " in page.read_text())
 def test_overrides_are_accepted(page, resolved):
     for command in commands(page):
-        params = documented(page)
+        params = copy.deepcopy(documented(page))
         given = re.findall(r"-S '?(\+?[\w.-]+)=([^'\s]+)", command)
         for key, value in given:
             override(params, key, value)
@@ -215,7 +217,7 @@ def test_overrides_are_accepted(page, resolved):
 
 @pages(lambda page: fences(page, "yaml"))
 def test_sections_are_accepted(page, resolved):
-    params = documented(page)
+    params = copy.deepcopy(documented(page))
     compared = {name for name, network in params["network"].items() if network.get("kind")}
     for listed in ("dataset", "network", "variant"):
         params[f"{listed}s"] = [name for name in params[listed] if name not in compared]
