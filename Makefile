@@ -42,7 +42,7 @@ repro: setup  ## run the whole pipeline and print the results table
 
 # a file's tests stay together, because they share fixtures that are slow to make
 test: setup  ## run the test suite
-	$(VENV)/bin/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+	$(VENV)/bin/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 # left out: what installs other packages, or takes long
 APART := bench.spread|bench.agreement|bench.runtimes|bench.reid_loaders|bench.sessions

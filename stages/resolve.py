@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
 from vdg import cli, config, estimators, resolve, systems, workspace
 from vdg.errors import InputError
 from vdg.files import replacing_folder, write_json
@@ -34,9 +38,30 @@ def check_networks(params: config.Params) -> None:
 
 def check(params: config.Params, dataset: str, key: str, network: str, stage2=None) -> None:
     try:
-        systems.check(params.system(network), params.stage1(network, dataset), stage2)
+        with ShapesOnly():
+            systems.check(params.system(network), params.stage1(network, dataset), stage2)
     except InputError as error:
         raise InputError(f"params.yaml: {key} on {dataset}: {error}") from None
+
+
+class ShapesOnly(torch.overrides.TorchFunctionMode):
+    """Networks of which only the shapes are wanted: weights are neither drawn nor normalised.
+
+    On the device "meta" that would compute nothing, but import torch's compiler, which takes as
+    long as the rest of this stage.
+    """
+
+    AS_IT_IS = (Tensor.normal_, Tensor.uniform_, Tensor.__truediv__, normalize)
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"]
+        if function in self.AS_IT_IS:
+            return args[0]
+        if function in (torch.mv, torch.vdot):  # the power iteration of a spectral norm
+            return args[0][..., 0]
+        return function(*args, **kwargs)
 
 
 def check_estimator(params: config.Params) -> None:

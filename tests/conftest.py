@@ -16,7 +16,7 @@ from vdg.data.preparation import build
 from vdg.keypoints.annotations import read_keypoints, write_keypoints
 from vdg.settings import RunConfig
 
-pytest_plugins = ["folders_of"]  # its fixtures
+pytest_plugins = ["command_line", "folders_of", "repositories"]  # its fixtures
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,6 +26,16 @@ settings.load_profile("vdg")
 # on tensors as small as these, threads mostly wait for each other; so in what the tests start
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+LONG = "pipeline onnx folder rerun resume distributed static_page generate demo page_faults report"
+LONG_FIRST = [f"test_{name}" for name in LONG.split()]
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take long first, so that at the end no process has one while others wait."""
+    places = {name: place for place, name in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 def published(folder: str, *files: str) -> Path:

@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import torch
 import typed
 from compared import TRAININGS, make_task
+from ranks import together
 
 from vdg import train
 from vdg.data.batches import Batch
@@ -95,5 +96,18 @@ def whole_training(folder):
     train.train_stage1(train.Run(config, folder / "data" / "drawn", 0, out, out / "losses.csv"))
 
 
+def by_one_and_by_two(work, *folders):
+    """In new processes: `work(folder)` alone in the first folder, and by two in the last."""
+    for size, folder in ((1, folders[0]), (2, folders[-1])):
+        os.environ["DVC_ROOT"] = str(folder)
+        if any(together(lambda folder=folder: work(folder), size)):
+            sys.exit(1)
+
+
 if __name__ == "__main__":
-    {"step": step, "train": whole_training}[sys.argv[1]](Path(sys.argv[2]))
+    mode, *folders = sys.argv[1:]
+    folders = [Path(folder) for folder in folders]
+    if mode == "train":
+        whole_training(*folders)
+    else:
+        by_one_and_by_two({"steps": step, "trainings": whole_training}[mode], *folders)

@@ -9,7 +9,7 @@ import pytest
 import typed
 import yaml
 
-from vdg import config, resolve, systems
+from vdg import code, config, resolve, systems
 from vdg.errors import InputError
 from vdg.settings import TrainingSettings
 from vdg.systems.vdg.stage1 import build_stage1, stage1_task
@@ -23,10 +23,26 @@ MISSING = object()
 LOSS = ("alpha", "mask_weight")
 
 
+@pytest.fixture(scope="module")
+def parsed():
+    return yaml.safe_load(PARAMS.read_text())
+
+
+@pytest.fixture(scope="module")
+def hashes():
+    """Of code that does not change between these tests."""
+    return functools.cache(code.hashes)
+
+
+@pytest.fixture(autouse=True)
+def hashed_once(hashes, monkeypatch):
+    monkeypatch.setattr(code, "hashes", hashes)
+
+
 @pytest.fixture
-def raw():
+def raw(parsed):
     """The repository's own file, with every data set, network and variant of ours switched on."""
-    raw = yaml.safe_load(PARAMS.read_text())
+    raw = copy.deepcopy(parsed)
     for key in [key for key, network in raw["network"].items() if network.get("kind")]:
         del raw["network"][key]  # compared systems have no settings on some data sets
         raw["variant"].pop(key, None)

@@ -295,13 +295,12 @@ def test_page(address, tmp_path):
         assert shown("result")
 
 
-def test_mistakes_are_told_before_the_page_is_served(tmp_path):
+def test_mistakes_are_told_before_the_page_is_served(vdg, tmp_path):
     for arguments, message in (
         (["--model", str(tmp_path / "none.safetensors")], "none.safetensors"),
         (["--device", "gpu"], "'gpu' is none of auto, cpu"),
     ):
-        command = [sys.executable, "-m", "vdg", "demo", *arguments]
-        ran = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
+        ran = vdg("demo", *arguments)
         assert ran.returncode != 0
         assert message in ran.stderr
         assert "Traceback" not in ran.stderr

@@ -48,8 +48,7 @@ def run(*command, folder):
 
 
 def test_gradients_and_weights_equal_those_of_one_process(tmp_path):
-    run(CHILD, "step", tmp_path, folder=tmp_path)
-    run(*TORCHRUN, CHILD, "step", tmp_path, folder=tmp_path)
+    run(CHILD, "steps", tmp_path, folder=tmp_path)
     one, two = (torch.load(tmp_path / f"found-{n}.pt", weights_only=True) for n in (1, 2))
     assert one.keys() == two.keys()
     for task in TASKS:
@@ -80,8 +79,7 @@ def prepare(stage1_config, drawn_data, tmp_path):
 
 def test_a_training_by_two_ends_like_one_and_process_0_alone_writes(prepare):
     folders = [prepare(name, 40) for name in ("one", "two")]
-    run(CHILD, "train", folders[0], folder=folders[0])
-    run(*TORCHRUN, CHILD, "train", folders[1], folder=folders[1])
+    run(CHILD, "trainings", *folders, folder=folders[0])
     one, two = (pd.read_csv(folder / "out" / "losses.csv") for folder in folders)
     # A bias in front of a batch-norm has no gradient but rounding, which Adam scales up: statistics
     # of the batch take it out again, those that a network keeps for later follow with a delay.
@@ -170,10 +168,9 @@ def test_a_signal_to_the_stage_stops_its_workers_after_a_checkpoint(trained_by_t
 
 
 @reads_proc
-@pytest.mark.parametrize("killed", ["stage", "torchrun"])
-def test_workers_stop_after_a_checkpoint_when_what_started_them_is_killed(trained_by_two, killed):
-    folder, process, torchrun, workers = trained_by_two
-    (process if killed == "stage" else torchrun).kill()
+def test_workers_stop_after_a_checkpoint_when_what_started_them_is_killed(trained_by_two):
+    folder, process, _, workers = trained_by_two
+    process.kill()
     output, _ = process.communicate(timeout=60)  # also the workers' output, to their end
     assert process.returncode != 0
     assert "stopped by SIGTERM after a checkpoint; the same command goes on" in output

@@ -1,6 +1,7 @@
 """README.md and docs/: files and names in them exist, and their commands are accepted."""
 
 import ast
+import copy
 import functools
 import importlib
 import re
@@ -154,6 +155,7 @@ def merge(base, more):
     return base | more | deep
 
 
+@functools.cache
 def documented(page):
     """params.yaml with the sections that a page shows."""
     sections = map(yaml.safe_load, fences(page, "yaml"))
@@ -181,10 +183,17 @@ def project(tmp_path_factory):
     return copy
 
 
+@pytest.fixture(scope="module")
+def hashes():
+    """As of code that does not change between these tests."""
+    return functools.cache(code.hashes)
+
+
 @pytest.fixture
-def resolved(project, tmp_path, monkeypatch):
+def resolved(project, hashes, tmp_path, monkeypatch):
     """Validate parameters, and resolve them."""
     monkeypatch.setattr(code, "PROJECT", project)
+    monkeypatch.setattr(code, "hashes", hashes)
     monkeypatch.setattr(systems, "__path__", [str(project / "src/vdg/systems")])
 
     def check(params):
@@ -198,7 +207,7 @@ def resolved(project, tmp_path, monkeypatch):
 @pages(lambda page: "-S " in page.read_text())
 def test_overrides_are_accepted(page, resolved):
     for command in commands(page):
-        params = documented(page)
+        params = copy.deepcopy(documented(page))
         given = re.findall(r"-S '?(\+?[\w.-]+)=([^'\s]+)", command)
         for key, value in given:
             override(params, key, value)
@@ -208,7 +217,7 @@ def test_overrides_are_accepted(page, resolved):
 
 @pages(lambda page: fences(page, "yaml"))
 def test_sections_are_accepted(page, resolved):
-    params = documented(page)
+    params = copy.deepcopy(documented(page))
     compared = {name for name, network in params["network"].items() if network.get("kind")}
     for listed in ("dataset", "network", "variant"):
         params[f"{listed}s"] = [name for name in params[listed] if name not in compared]

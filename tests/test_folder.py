@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
-from test_pipeline import dvc, make_repository, run, set_params
+from repositories import dvc, make_repository, run, set_params
 from test_readers import make_folder
 
 from vdg import estimators

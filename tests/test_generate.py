@@ -46,7 +46,14 @@ def person(tmp_path):
     return drawn
 
 
-def generate(*arguments):
+@pytest.fixture
+def generate(vdg):
+    """The command in this process."""
+    return lambda *arguments: vdg("generate", *arguments)
+
+
+def start(*arguments):
+    """The command in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "vdg", "generate", *map(str, arguments)],
         cwd=ROOT,
@@ -215,7 +222,7 @@ def test_many_images_pass_the_network_in_batches(uniform, count, batches):
     assert model.generator.batches == batches
 
 
-def test_command_writes_result_strip_and_key_points(model, person, tmp_path):
+def test_command_writes_result_strip_and_key_points(generate, model, person, tmp_path):
     joints = f"{tmp_path / 'joints.csv'}:person.png"
     done = generate(
         *("--model", model, "--source", tmp_path / "person.png", "--keypoints", joints),
@@ -227,7 +234,7 @@ def test_command_writes_result_strip_and_key_points(model, person, tmp_path):
     assert device.startswith("device: auto, which is ")
     assert "other.csv" in error
     assert not (tmp_path / "out.png").exists()
-    done = generate(
+    done = start(
         *("--model", model, "--source", tmp_path / "person.png", "--keypoints", joints),
         *("--pose", "walk@90", "arms-up", "--output", tmp_path / "out.png"),
     )
@@ -239,7 +246,7 @@ def test_command_writes_result_strip_and_key_points(model, person, tmp_path):
     np.testing.assert_array_equal(used["1-arms-up"], named_pose("arms-up", SIZE))
 
 
-def test_turntable_is_an_animation(model, person, tmp_path):
+def test_turntable_is_an_animation(generate, model, person, tmp_path):
     joints = f"{tmp_path / 'joints.csv'}:person.png"
     done = generate(
         *("--model", model, "--source", tmp_path / "person.png", "--keypoints", joints),
@@ -255,7 +262,7 @@ def test_turntable_is_an_animation(model, person, tmp_path):
 @pytest.mark.parametrize(
     "arguments", [("stand", "--turntable", 0), ("stand", "walk", "--turntable", 6)]
 )
-def test_a_turntable_turns_one_pose_through_views(model, tmp_path, arguments):
+def test_a_turntable_turns_one_pose_through_views(generate, model, tmp_path, arguments):
     output = tmp_path / "turn.png"
     done = generate("--model", model, "--source", "x", "--output", output, "--pose", *arguments)
     assert done.returncode == 2
@@ -377,10 +384,10 @@ def test_a_file_whose_name_has_an_at_sign_is_no_named_pose(finder, tmp_path):
         finder().target(str(tmp_path / "photo@2x.jpg"))
 
 
-def test_traceback_on_demand(model, tmp_path):
+def test_traceback_on_demand(generate, model, tmp_path):
     arguments = "--model", model, "--source", tmp_path / "nowhere.png"
     assert "Traceback" not in generate(*arguments).stderr
-    told = generate(*arguments, "--debug").stderr
+    told = start(*arguments, "--debug").stderr
     assert "Traceback" in told
     assert "nowhere.png: No such file" in told
 
@@ -404,7 +411,7 @@ def photographs(tmp_path):
 
 
 @needs_weights
-def test_photographs_need_no_key_points(model, photographs, tmp_path):
+def test_photographs_need_no_key_points(generate, model, photographs, tmp_path):
     done = generate(
         *("--model", model, "--source", tmp_path / "photo.jpg", "--pose", tmp_path / "other.jpg"),
         *("--output", tmp_path / "out.png"),
@@ -491,7 +498,7 @@ def test_sources_of_every_kind(name, convert, model, person, tmp_path):
     assert PoseTransfer.load(model, "cpu")(*given).shape == (1, *SIZE, 3)
 
 
-def test_without_an_estimator(model, person, tmp_path, monkeypatch):
+def test_without_an_estimator(generate, model, person, tmp_path, monkeypatch):
     for variable in ("XDG_CACHE_HOME", "TORCH_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / "empty"))
     output = tmp_path / "out.png"

@@ -47,10 +47,9 @@ def folders(tmp_path):
     return [tmp_path / "erzeugt-ä", tmp_path / "ziel-目"]
 
 
-@pytest.mark.parametrize("variables", [ASCII, {"PYTHONIOENCODING": "latin-1"}])
-def test_a_table_is_printed_in_utf8(folders, tmp_path, variables):
+def test_a_table_is_printed_in_utf8(folders, tmp_path):
     given = ("--generated", folders[0], "--target", folders[1], "--classifier", "none")
-    done = stage("vdg", "score", *given, "--output", tmp_path / "out", **variables)
+    done = stage("vdg", "score", *given, "--output", tmp_path / "out", **ASCII)
     assert done.returncode == 0, done.stderr
     assert "SSIM ↑" in done.stdout.decode("utf-8")
     text = (tmp_path / "out" / "scores.csv").read_bytes().decode("utf-8")
@@ -59,7 +58,9 @@ def test_a_table_is_printed_in_utf8(folders, tmp_path, variables):
 
 def test_an_error_names_a_file_in_utf8(tmp_path):
     path = tmp_path / "größe-目"
-    done = stage("vdg", "score", "--strips", path, "--classifier", "none", **ASCII)
+    done = stage(
+        "vdg", "score", "--strips", path, "--classifier", "none", PYTHONIOENCODING="latin-1"
+    )
     assert done.returncode == 1
     lines = done.stderr.decode("utf-8").splitlines()
     assert lines[-1].startswith("error: ")

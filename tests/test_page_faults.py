@@ -167,11 +167,36 @@ def serving(model, *options, program=("-m", "vdg", "demo"), **variables):
         process.communicate()
 
 
+SLOW = """
+import sys, threading, time
+from pathlib import Path
+from vdg.inference import demo
+from vdg.commands import demo as stage
+
+go, running, lock, draw = Path(sys.argv.pop(1)), set(), threading.Lock(), demo.Studio.pose
+def pose(self, name, azimuth, model):  # the name is that of the call
+    if azimuth != 77:
+        return draw(self, name, azimuth, model)
+    with lock:
+        running.add(threading.get_ident())
+        together = len(running)
+    while not go.exists():
+        time.sleep(0.05)
+    with lock:
+        running.discard(threading.get_ident())
+    raise demo.InputError(f"{together} together")
+demo.Studio.pose = pose
+stage.main()
+"""
+
+
 @pytest.fixture(scope="module")
-def server(small_model):
-    """The page served to a network."""
-    with serving(small_model, "--host", "0.0.0.0") as served:
-        yield served
+def server(small_model, tmp_path_factory):
+    """The page served to a network: (address, first output, file that a view from 77 waits for)."""
+    go = tmp_path_factory.mktemp("server") / "go"
+    program = ("-c", "import sys; sys.path.insert(0, 'src')\n" + SLOW, str(go))
+    with serving(small_model, "--host", "0.0.0.0", program=program) as served:
+        yield *served, go
 
 
 def test_a_host_that_others_reach_is_warned_of(server):
@@ -242,42 +267,20 @@ def test_a_password_comes_from_a_file_or_a_variable(tmp_path, monkeypatch):
         stage.password(tmp_path)
 
 
-SLOW = """
-import sys, threading, time
-from pathlib import Path
-from vdg.inference import demo
-from vdg.commands import demo as stage
-
-go, running, lock = Path(sys.argv.pop(1)), set(), threading.Lock()
-def pose(self, *_):  # the name is that of the call
-    with lock:
-        running.add(threading.get_ident())
-        together = len(running)
-    while not go.exists():
-        time.sleep(0.05)
-    with lock:
-        running.discard(threading.get_ident())
-    raise demo.InputError(f"{together} together")
-demo.Studio.pose = pose
-stage.main()
-"""
-
-
-def test_few_calls_wait_and_one_runs(small_model, tmp_path):
+def test_few_calls_wait_and_one_runs(server, small_model):
     """Of 40 visitors at once one is served, 32 wait, and the others are turned away."""
-    program = ("-c", "import sys; sys.path.insert(0, 'src')\n" + SLOW, str(tmp_path / "go"))
-    with serving(small_model, program=program) as (address, _):
-        url, body = f"{address}/gradio_api/call/pose", {"data": ["walk", 0, str(small_model)]}
-        first = requests.post(url, json=body, timeout=30)
-        time.sleep(1)  # until it has left the queue
-        answers = [first, *(requests.post(url, json=body, timeout=30) for _ in range(39))]
-        codes = [answer.status_code for answer in answers]
-        assert codes == [200] * 33 + [503] * 7
-        assert "Queue is full" in answers[-1].text
-        (tmp_path / "go").write_text("")
-        for answer in answers[:33]:
-            event = answer.json()["event_id"]
-            assert "1 together" in requests.get(f"{url}/{event}", timeout=60).text
+    address, _, go = server
+    url, body = f"{address}/gradio_api/call/pose", {"data": ["walk", 77, str(small_model)]}
+    first = requests.post(url, json=body, timeout=30)
+    time.sleep(1)  # until it has left the queue
+    answers = [first, *(requests.post(url, json=body, timeout=30) for _ in range(39))]
+    codes = [answer.status_code for answer in answers]
+    assert codes == [200] * 33 + [503] * 7
+    assert "Queue is full" in answers[-1].text
+    go.write_text("")
+    for answer in answers[:33]:
+        event = answer.json()["event_id"]
+        assert "1 together" in requests.get(f"{url}/{event}", timeout=60).text
 
 
 FORBIDDEN = {

@@ -3,10 +3,7 @@
 import copy
 import itertools
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 from scored import PAIRS, STAND_IN, SUFFIX, Scored, coarse, row
 
+from stages import ablation_table
 from vdg import published as paper
 from vdg.errors import InputError
 from vdg.files import write_arrays
@@ -575,20 +573,20 @@ def test_a_new_report_keeps_what_else_lies_there(make):
     assert {path.name for path in folder.iterdir()} == written
 
 
-def stage(scored, *arguments):
-    """python -m stages.ablation_table, in the folder of the scores."""
-    return subprocess.run(
-        [sys.executable, "-m", "stages.ablation_table", *arguments],
-        cwd=scored.root,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+@pytest.fixture
+def write_report(stage, monkeypatch, any_code):
+    """Run stages.ablation_table in the folder of the scores."""
+
+    def run(scored, *arguments):
+        monkeypatch.chdir(scored.root)
+        return stage(ablation_table, *arguments)
+
+    return run
 
 
-def test_text_to_keep_has_its_note_and_no_figure(make):
+def test_text_to_keep_has_its_note_and_no_figure(make, write_report):
     scored = make([row("full", paper="VDG")], published="market1501", split="hold-out")
-    done = stage(scored, "--keep", "reports/kept.md", "--note", "Made by `this command`.")
+    done = write_report(scored, "--keep", "reports/kept.md", "--note", "Made by `this command`.")
     assert done.returncode == 0, done.stderr
     text = (scored.root / "reports/kept.md").read_text()
     assert "![" not in text
@@ -598,9 +596,9 @@ def test_text_to_keep_has_its_note_and_no_figure(make):
     assert {path.name for path in (scored.root / "reports").iterdir()} == {"kept.md"}
 
 
-def test_what_estimated_key_points_is_named(make):
+def test_what_estimated_key_points_is_named(make, write_report):
     scored = make([row("full")], estimator="MoveNet Thunder 01234567", judge="Another 8")
-    assert stage(scored, "--keep", "reports/kept.md").returncode == 0
+    assert write_report(scored, "--keep", "reports/kept.md").returncode == 0
     text = (scored.root / "reports/kept.md").read_text()
     assert "key points estimated by MoveNet Thunder 01234567, PCK by Another 8, seed 0" in text
 
@@ -627,9 +625,9 @@ def test_text_is_kept_in_reports_alone(make, file):
     assert not [p for p in scored.root.rglob("*.md") if p.is_file()]
 
 
-def test_show_prints_the_main_table_and_writes_nothing(make):
+def test_show_prints_the_main_table_and_writes_nothing(make, write_report):
     scored = make([row("full")])
-    done = stage(scored, "--show")
+    done = write_report(scored, "--show")
     assert "| full | ours |" in done.stdout
     assert not (scored.root / "reports").exists()
 
@@ -709,10 +707,10 @@ def test_a_damaged_configuration_is_named_in_one_line(make, key, value):
     assert "\n" not in str(caught.value)
 
 
-def test_the_stage_ends_with_one_line(make):
+def test_the_stage_ends_with_one_line(make, write_report):
     scored = make([row("full")])
     (scored.root / "configs/report.json").write_text("{}")
-    done = stage(scored)
+    done = write_report(scored)
     assert done.returncode == 1
     assert re.fullmatch(r"error: configs/report\.json: .*\n", done.stderr)
 

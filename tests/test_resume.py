@@ -130,9 +130,9 @@ def require_same_bytes(runs, kills, configs, data, folder):
     assert not list((folder / "killed" / ".scratch").iterdir())
 
 
-def test_twenty_kills_change_no_byte(configs, drawn_data, tmp_path):
+def test_twelve_kills_change_no_byte(configs, drawn_data, tmp_path):
     runs = {"stage1": ("stage1-vdg", None), "stage2": ("stage2-full", "stage1")}
-    require_same_bytes(runs, [*range(10)], configs, drawn_data, tmp_path)
+    require_same_bytes(runs, [0, 1, 2, 3, 5, 8], configs, drawn_data, tmp_path)
 
 
 def test_kills_of_compared_systems_change_no_byte(configs, drawn_data, tmp_path):

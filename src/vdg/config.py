@@ -23,7 +23,8 @@ from pydantic import (
 from vdg import data, systems
 from vdg.errors import InputError
 from vdg.layout import REFERENCES
-from vdg.metrics import perceptual, scorer
+from vdg.metrics import perceptual
+from vdg.metrics.ssim import WINDOWS
 from vdg.published import Published
 from vdg.settings import MOST, Count, Float, Fraction, Section, TrainingSettings
 
@@ -191,7 +192,7 @@ class Dataset(Section):
             raise ValueError(
                 f"evaluation.pad_width = {pad}: must be larger than the width, {self.width}"
             )
-        if crop == scorer.WIDE:
+        if crop == len(WINDOWS["wide"][0]):
             raise ValueError(
                 f"evaluation.crop_width = {crop}: ssim_{crop} is the SSIM with a window of {crop}: "
                 f"choose {crop - 1} or {crop + 1}"
