@@ -20,8 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from vdg import cli, config, resolve
 from vdg.data.batches import PairData
 from vdg.data.images import ImageSet
-from vdg.data.pairs import PairSampler
 from vdg.data.pose_set import PoseSet
+from vdg.data.sampling import PairSampler
 from vdg.runtime import select_device, set_up
 from vdg.settings import RunConfig
 from vdg.train import stage1_task, stage2_task

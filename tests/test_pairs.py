@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vdg.data.market1501 import identity_of
-from vdg.data.pairs import PairSampler, all_pairs, draw_pairs, hold_out, is_valid
+from vdg.data.pairs import all_pairs, draw_pairs, hold_out, is_valid
+from vdg.data.sampling import PairSampler
 from vdg.errors import InputError
 from vdg.keypoints.annotations import read_pairs
 

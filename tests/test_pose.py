@@ -5,11 +5,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.ndimage import binary_dilation, binary_erosion
+from scipy.ndimage import binary_dilation, binary_erosion, maximum_filter, minimum_filter
+from skimage import draw
 
 from vdg.data.market1501 import identity_of
 from vdg.data.pairs import is_valid
-from vdg.pose import JOINTS, MASK_PAIRS, MIRRORED, SKELETON, TORSO, heat_maps, pose_mask
+from vdg.heat_maps import heat_maps
+from vdg.pose import JOINTS, MASK_PAIRS, MIRRORED, SKELETON, TORSO, pose_mask
 
 NECK, RIGHT_SHOULDER, RIGHT_ELBOW, LEFT_ANKLE = 1, 2, 3, 13
 
@@ -171,6 +173,48 @@ def test_mask_of_the_mirrored_pose_is_mirrored(joints):
     mask, other = pose_mask(keypoints_of(joints), 64, 32), pose_mask(keypoints_of(mirrored), 64, 32)
     # pixels whose centre lies on the edge of a bar may fall to either side
     assert (mask != other[:, ::-1]).mean() < 0.05
+
+
+def drawn_by_skimage(keypoints, height, width):
+    """The mask by its definition, with a polygon for each bar."""
+    scale = height / 128
+    mask = np.zeros((height, width), bool)
+    joints, found = keypoints.astype(float), (keypoints >= 0).all(1)
+    for a, b in MASK_PAIRS:
+        along = joints[b] - joints[a]
+        if found[a] and found[b] and along.any():
+            across = np.array([-along[1], along[0]]) / np.hypot(*along) * 4 * scale
+            ends = np.array([joints[a], joints[b]])
+            corners = np.concatenate([ends + across, ends[::-1] - across])
+            mask[draw.polygon(*corners.T, mask.shape)] = True
+    for joint in joints[found]:
+        mask[draw.disk(joint, 4 * scale, shape=mask.shape)] = True
+    size = max(1, round(5 * scale) | 1)
+    grown = maximum_filter(mask, size, mode="constant", cval=False)
+    return minimum_filter(grown, size, mode="constant", cval=True)
+
+
+# pixels' centres lie on a side of a bar that is level, or runs along a triangle of whole numbers
+WHOLE = np.array([[0, 10], [10, 0], [3, 4], [4, -3], [-5, 12], [8, 6], [-15, 8], [6, -8]])
+
+
+@pytest.mark.parametrize("size", [(128, 64), (64, 32), (256, 176), (50, 70)])
+@pytest.mark.parametrize("kind", ["anywhere", "beyond the frame", "level", "whole"])
+def test_masks_are_those_of_skimage_to_the_pixel(size, kind):
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        keypoints = rng.uniform(0.05, 0.95, (18, 2)) * size
+        if kind == "beyond the frame":
+            keypoints = rng.uniform(0, 1.3, (18, 2)) * size
+        elif kind == "level":
+            keypoints = keypoints // [9, 11] * [9, 11]
+        elif kind == "whole":
+            steps = rng.integers(0, max(2, size[1] // 30), (18, 1))
+            keypoints = np.array(size) // 2 + WHOLE[rng.integers(0, 8, 18)] * steps
+        keypoints = keypoints.astype(np.int16)
+        keypoints[rng.random(18) < 0.15] = -1
+        expected = drawn_by_skimage(keypoints, *size)
+        np.testing.assert_array_equal(pose_mask(keypoints, *size), expected)
 
 
 @given(joint_sets)

@@ -3,11 +3,10 @@
 import io
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from vdg.files import write_bytes
-from vdg.pose import SKELETON, heat_maps
+from vdg.pose import HEAT_MAP_SIGMA, SKELETON
 
 GAP = 2  # pixels between the images of a grid
 COLOURS = [tuple(int(c) for c in colour) for colour in np.array(
@@ -71,10 +70,9 @@ def contact_sheet(images, keypoints, masks, scale: int) -> Image.Image:
     images: uint8 (N, H, W, 3); keypoints: (N, 18, 2); masks: bool (N, H, W).
     """
     _, height, width, _ = images.shape
-    heat = heat_maps(torch.as_tensor(keypoints), height, width).amax(1).numpy()
     cells = []
-    for picture, joints, warmth, mask in zip(images, keypoints, heat, masks, strict=True):
-        red = np.array([255, 0, 0])
+    for picture, joints, mask in zip(images, keypoints, masks, strict=True):
+        red, warmth = np.array([255, 0, 0]), _warmth(joints, height, width)
         warm = picture + (red - picture) * warmth[..., None] * 0.7
         masked = np.where(mask[..., None], picture, picture // 4)
         shown = [np.asarray(enlarge(x.astype(np.uint8), scale)) for x in (picture, warm, masked)]
@@ -84,3 +82,17 @@ def contact_sheet(images, keypoints, masks, scale: int) -> Image.Image:
     blank = [np.full_like(cells[0][0], 255)] * len(titles)
     pairs = zip(cells[:half], cells[half:] + [blank] * (2 * half - len(cells)), strict=True)
     return grid([left + right for left, right in pairs], titles * 2)
+
+
+def _warmth(joints: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The maximum over the heat maps of joints (18, 2): (H, W) in [0, 1].
+
+    As vdg.heat_maps makes them, without torch, whose import takes more than all else here.
+    """
+    found = joints[(joints >= 0).all(1)].astype(np.float32)
+    scale = np.float32(2 * (HEAT_MAP_SIGMA * height / 128) ** 2)
+    along_y, along_x = (
+        np.exp(-((np.arange(length, dtype=np.float32)[:, None] - found[:, axis]) ** 2) / scale)
+        for axis, length in enumerate((height, width))
+    )
+    return (along_y[:, None] * along_x).max(2, initial=0)

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from vdg.data.batches import Batch
 from vdg.errors import InputError
-from vdg.pose import JOINTS, TORSO, capped_heat_maps
+from vdg.heat_maps import capped_heat_maps
+from vdg.pose import JOINTS, TORSO
 from vdg.settings import Count, TrainingSettings, Weight
 from vdg.training.features import FeatureName, load_features, nearest_neighbour_loss
 from vdg.training.losses import adversarial_loss, l1

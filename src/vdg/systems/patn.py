@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from vdg.blocks import mirror_edges
 from vdg.data.batches import Batch
 from vdg.errors import InputError
-from vdg.pose import JOINTS, capped_heat_maps
+from vdg.heat_maps import capped_heat_maps
+from vdg.pose import JOINTS
 from vdg.settings import Count, TrainingSettings, Weight
 from vdg.training.features import FeatureName, load_features, perceptual_loss
 from vdg.training.losses import l1

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from vdg.blocks import mirror_edges
+from vdg.heat_maps import constant
 from vdg.metrics.ssim import ssim
-from vdg.pose import constant
 
 
 def mask_l1(I_hat: Tensor, I_b: Tensor, M_b: Tensor, w: float = 1.0) -> Tensor:

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdg.pose import JOINTS, MIRRORED, TORSO, constant
+from vdg.heat_maps import constant
+from vdg.pose import JOINTS, MIRRORED, TORSO
 
 R_SHOULDER, L_SHOULDER, R_HIP, L_HIP = TORSO
 IN_TORSO = tuple(joint in TORSO for joint in range(len(JOINTS)))

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from vdg.blocks import Decoder, Encoder, Residual, level_widths
 from vdg.data.batches import Batch
 from vdg.errors import InputError
-from vdg.pose import JOINTS, heat_maps
+from vdg.heat_maps import heat_maps
+from vdg.pose import JOINTS
 from vdg.settings import Count, TrainingSettings
 from vdg.systems.vdg.part_warp import part_warp
 from vdg.training import distributed

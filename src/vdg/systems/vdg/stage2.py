@@ -11,7 +11,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from vdg.blocks import Decoder, Encoder, Residual, level_widths
 from vdg.data.batches import Batch
 from vdg.errors import InputError
-from vdg.pose import JOINTS, heat_maps
+from vdg.heat_maps import heat_maps
+from vdg.pose import JOINTS
 from vdg.settings import Count, Float, Fraction, TrainingSettings, Weight
 from vdg.systems.vdg.losses import ImageLoss
 from vdg.systems.vdg.part_warp import part_warp
