@@ -33,7 +33,9 @@ def market(count: int = 500) -> tuple[np.ndarray, np.ndarray]:
     names = [names[i] for i in np.linspace(0, len(names) - 1, count).astype(int)]
     with Archive(MARKET / "Market-1501-v15.09.15.zip") as archive:
         members = {Path(m).name: m for m in archive.members if "bounding_box_train" in m}
-        images = archive.images([members[name] for name in names], HEIGHT, WIDTH, "crops")
+        images = np.stack(
+            [*archive.images([members[name] for name in names], HEIGHT, WIDTH, "crops")]
+        )
     return images, np.stack([joints[name] for name in names])
 
 

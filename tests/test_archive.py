@@ -216,7 +216,7 @@ def test_members_are_sorted_images(tmp_path, make):
     entries += [(name, b"") for name in CLUTTER]
     with Archive(make(tmp_path / "data", entries)) as archive:
         assert archive.members == ["a/1.png", "a/2.png"]
-        images = archive.images(archive.members, 6, 4, "read")
+        images = np.stack([*archive.images(archive.members, 6, 4, "read")])
     assert images.dtype == np.uint8
     assert images.shape == (2, 6, 4, 3)
     assert (images[0] == (1, 20, 30)).all()
@@ -368,7 +368,7 @@ def test_any_damage_is_an_input_error(tmp_path):
         path.write_bytes(data)
         try:
             with Archive(path) as archive:
-                archive.images(archive.members, 6, 4, "read")
+                [*archive.images(archive.members, 6, 4, "read")]
         except InputError:
             pass
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from reading import read_all
 from test_generate import SIZE, model  # noqa: F401
 
 from vdg import cli, estimators
@@ -62,7 +63,7 @@ def test_images_of_each_identity_with_market_names(people, run, capsys):
     assert "0002: ben" in capsys.readouterr().out
     # what comes out is a folder that the reader reads, with its key points
     options = {"annotations": Path("more.csv"), "test_fraction": 0.3, "seed": 0}
-    parts = folder.read(Path("more"), height=SIZE[0], width=SIZE[1], **options)
+    parts = read_all(folder, Path("more"), height=SIZE[0], width=SIZE[1], **options)
     assert {len(keypoints) for _, keypoints in parts.values()} == {4, 8}
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from reading import build_poses
 
 from vdg import config
-from vdg.data import deepfashion, download, preparation
+from vdg.data import deepfashion, download
 from vdg.data.images import ImageSet
 from vdg.data.synthetic.render import render
 from vdg.errors import InputError
@@ -65,7 +66,8 @@ def fetch(people, tmp_path):
         }
         settings = {"height": SECTION.height, "width": SECTION.width, "source": source}
         download.fetch(deepfashion, settings, tmp_path / "download")
-        return preparation.build(tmp_path / "download", **SECTION.poses.model_dump(), device="cpu")
+        settings = SECTION.poses.model_dump() | {"device": "cpu"}
+        return build_poses(tmp_path, tmp_path / "download", **settings)
 
     return run
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
+from reading import read_all
 from repositories import dvc, make_repository, run, set_params
 from test_readers import make_folder
 
@@ -25,8 +26,8 @@ PEOPLE = [f"{who}/{number:02d}.jpg" for who in ("anna", "ben", "eva") for number
 
 
 def read(root, annotations=None, test_fraction=0.3, seed=0):
-    return folder.read(
-        root, **SIZE, annotations=annotations, test_fraction=test_fraction, seed=seed
+    return read_all(
+        folder, root, **SIZE, annotations=annotations, test_fraction=test_fraction, seed=seed
     )
 
 
@@ -221,7 +222,7 @@ def test_key_points_are_estimated_without_annotations(tmp_path, monkeypatch):
     assert not list((tmp_path / "download").glob("*.csv"))
     joints = np.full((18, 2), 5)
 
-    def load(height, width, device):
+    def load(height, width, device, invented):
         assert (height, width) == (32, 16)
         return lambda images: np.stack([joints] * len(images))
 

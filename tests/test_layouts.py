@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from reading import read_all
 
 from vdg.clutter import is_clutter
 from vdg.data import deepfashion, download, folder, market1501
@@ -35,7 +36,7 @@ def market(*identities):
 
 
 def people(root):
-    parts = folder.read(root, height=8, width=4, annotations=None, test_fraction=0.3, seed=0)
+    parts = read_all(folder, root, height=8, width=4, annotations=None, test_fraction=0.3, seed=0)
     return sorted({who for images, _ in parts.values() for who in images.identities})
 
 
@@ -197,7 +198,7 @@ def test_people_whose_names_only_look_like_splits_or_cameras(tmp_path):
 
 
 def read_market(root, **options):
-    return market1501.read(root, height=8, width=4, **options)
+    return read_all(market1501, root, height=8, width=4, **options)
 
 
 @pytest.mark.parametrize("above", ["", "market_data/"])
@@ -287,10 +288,10 @@ def test_flattened_folders(tmp_path, change, above):
         [f"{above}{part}/{change(row)}" for part, row in zip(("train", "test"), ROWS, strict=True)],
     )
     named = {"train": ROWS[:1], "test": ROWS[1:]}
-    parts = deepfashion.read(tmp_path, height=8, width=4, names=named)
+    parts = read_all(deepfashion, tmp_path, height=8, width=4, names=named)
     assert {part: images.names for part, images in parts.items()} == named
     # without tables, the folders are the split
-    parts = deepfashion.read(tmp_path, height=8, width=4)
+    parts = read_all(deepfashion, tmp_path, height=8, width=4)
     assert [images.names for images in parts.values()] == [[change(row)] for row in ROWS]
     assert parts["test"].identities == ["fashionMENTees_Tanksid0000390104"]
 
@@ -299,15 +300,15 @@ def test_high_resolution_images_are_resized_and_not_squeezed(tmp_path):
     draw(tmp_path, ["img_highres/WOMEN/Dresses/id_00002629/02_1_front.jpg"], size=(750, 1101))
     names = {"train": ROWS[:1]}
     with pytest.raises(InputError, match=r"1101 high, 750 wide; expected .* set source.resize"):
-        deepfashion.read(tmp_path, height=256, width=176, names=names)
+        read_all(deepfashion, tmp_path, height=256, width=176, names=names)
     for size in ((256, 176), (512, 352)):
         shape = {"height": size[0], "width": size[1]}
-        parts = deepfashion.read(tmp_path, **shape, names=names, resize="lanczos")
+        parts = read_all(deepfashion, tmp_path, **shape, names=names, resize="lanczos")
         assert parts["train"].images.shape == (1, *size, 3)
     with pytest.raises(
         InputError, match=r"people would be 1.47 times too wide: correct height, wid"
     ):
-        deepfashion.read(tmp_path, height=256, width=256, names=names, resize="bicubic")
+        read_all(deepfashion, tmp_path, height=256, width=256, names=names, resize="bicubic")
 
 
 def test_each_filter_averages(tmp_path):
@@ -395,8 +396,14 @@ def test_names_of_two_unicode_forms_are_one(tmp_path, disk, table, zipped):
     if zipped == "without a flag":  # as macOS's Finder writes it
         clear_flag(root)
     write_keypoints(tmp_path / "joints.csv", spelled(table), [np.full((18, 2), 1)] * 8)
-    parts = folder.read(
-        root, height=8, width=4, annotations=tmp_path / "joints.csv", test_fraction=0.3, seed=0
+    parts = read_all(
+        folder,
+        root,
+        height=8,
+        width=4,
+        annotations=tmp_path / "joints.csv",
+        test_fraction=0.3,
+        seed=0,
     )
     assert sorted(who for images, _ in parts.values() for who in set(images.identities)) == [
         "José",

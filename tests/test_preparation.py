@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from reading import build_poses
 
 from vdg import estimators
 from vdg.data import deepfashion, download, market1501, preparation, synthetic
@@ -71,8 +72,8 @@ def identity(name):
     return name.split("_")[0]
 
 
-def test_official_split(fetched):
-    splits = preparation.build(fetched, **OFFICIAL)
+def test_official_split(fetched, tmp_path):
+    splits = build_poses(tmp_path, fetched, **OFFICIAL)
     assert splits.keys() == {"train", "validation", "test"}
     assert not len(splits.pop("validation").pairs)
     for part, poses in splits.items():
@@ -249,7 +250,7 @@ def test_published_pairs_of_unknown_pictures(folder, split, pair):
 def test_without_annotations_key_points_are_estimated(folder, monkeypatch):
     (folder / "annotation-train.csv").unlink()
 
-    def load(*size):
+    def load(*size, invented):
         assert size == (H, W, "cpu")
         return estimate
 
@@ -263,6 +264,27 @@ def test_without_annotations_key_points_are_estimated(folder, monkeypatch):
     total = RENDERED["train_identities"] * RENDERED["views"]
     assert len(train.pairs) == total * (RENDERED["views"] - 1)
     assert len(np.unique(train.pairs)) == total
+
+
+def test_an_interrupted_estimation_keeps_what_it_found(tmp_path, monkeypatch):
+    images = np.arange(10, dtype=np.uint8).repeat(H * W * 3).reshape(10, H, W, 3)
+    seen: list[int] = []
+
+    def find(part):
+        if len(seen) == 4:  # once
+            seen.append(-1)
+            raise KeyboardInterrupt
+        seen.extend(part[:, 0, 0, 0])
+        return np.broadcast_to(part[:, 0, 0, :1, None].astype(np.int16), (len(part), 18, 2))
+
+    monkeypatch.setattr(estimators, "load", lambda *_, **__: find)
+    monkeypatch.setattr(estimators, "PART", 4)
+    with pytest.raises(KeyboardInterrupt):
+        estimators.estimate_all(images, "cpu", tmp_path / "kept")
+    found = estimators.estimate_all(images, "cpu", tmp_path / "kept")
+    assert found[:, 5, 1].tolist() == list(range(10))
+    assert seen == [*range(4), -1, *range(4, 10)]
+    assert not (tmp_path / "kept").exists()
 
 
 @pytest.mark.parametrize("name", ["train.safetensors", "test.safetensors"])
@@ -351,7 +373,7 @@ def test_damaged_archive_writes_nothing(tmp_path, archive, damage, words):
     damage(path)
     with pytest.raises(InputError, match=words):
         fetch(tmp_path / "out", market1501, archive | {"archive": str(path)})
-    assert not (tmp_path / "out").exists()
+    assert not [*(tmp_path / "out").glob("*")]  # the stage replaces its folder at the end
 
 
 def test_another_sha256(tmp_path, archive):

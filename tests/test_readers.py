@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import published
 from PIL import Image
+from reading import read_all
 
 from vdg.data import deepfashion, market1501
 from vdg.data.names import parse
@@ -32,7 +33,7 @@ def make_zip(root, names):
 
 
 def read_market(root):
-    return market1501.read(root, height=8, width=4)
+    return read_all(market1501, root, height=8, width=4)
 
 
 @pytest.mark.parametrize("make", [make_zip, make_folder])
@@ -83,7 +84,7 @@ def test_market_duplicate(tmp_path):
 def test_market_of_another_size(tmp_path):
     root = make_folder(tmp_path, [TRAIN])
     with pytest.raises(InputError, match=f"{TRAIN} is RGB, 8 high, 4 wide; expected RGB, 128 high"):
-        market1501.read(root, height=128, width=64)
+        read_all(market1501, root, height=128, width=64)
 
 
 MEMBERS = [
@@ -99,7 +100,7 @@ FLAT = [
 
 
 def read_fashion(root, names):
-    return deepfashion.read(root, height=8, width=4, names=names)
+    return read_all(deepfashion, root, height=8, width=4, names=names)
 
 
 @pytest.mark.parametrize("make", [make_zip, make_folder])
@@ -136,7 +137,7 @@ def test_fashion_of_another_layout(tmp_path):
 
 
 def test_market1501_archive(market):
-    parts = market1501.read(market / "Market-1501-v15.09.15.zip", height=128, width=64)
+    parts = read_all(market1501, market / "Market-1501-v15.09.15.zip", height=128, width=64)
     assert len(parts["train"]) == 12_936
     assert len(set(parts["train"].identities)) == 751
     assert set(parts["train"].names) == set(read_keypoints(market / "market-annotation-train.csv"))
@@ -154,6 +155,8 @@ def test_deepfashion_sample():
     names = list(read_keypoints(root / "fasion-resize-annotation-test.csv"))
     with zipfile.ZipFile(root / "img.zip") as file:
         assert set(map(deepfashion.flat_name, file.namelist())) == set(names)
-    test = deepfashion.read(root / "img.zip", height=256, width=256, names={"test": names})["test"]
+    test = read_all(deepfashion, root / "img.zip", height=256, width=256, names={"test": names})[
+        "test"
+    ]
     assert len(test) == 501
     assert len(set(test.identities)) == 234

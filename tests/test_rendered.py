@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
+from reading import read_all
 from scipy.ndimage import distance_transform_edt
 
 from vdg import config
@@ -248,7 +249,7 @@ def test_windows_lie_in_the_scene():
 
 
 def test_names_give_camera_and_sequence(folder):
-    parts = market1501.read(folder / archive.ARCHIVE, height=64, width=32)
+    parts = read_all(market1501, folder / archive.ARCHIVE, height=64, width=32)
     for part in parts.values():
         for name in part.names:
             known = names.parse(name)
@@ -294,7 +295,7 @@ def test_the_section_is_the_benchmark():
 
 
 def test_no_person_is_in_two_splits(folder, tmp_path):
-    parts = market1501.read(folder / archive.ARCHIVE, height=64, width=32)
+    parts = read_all(market1501, folder / archive.ARCHIVE, height=64, width=32)
     for part, images in parts.items():
         images.save(tmp_path / f"{part}.safetensors")
         table = f"annotation-{part}.csv"

@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from reading import read_all
 from scipy.ndimage import distance_transform_edt
 
 from vdg.data import market1501
@@ -174,7 +175,7 @@ def test_archive_is_read_as_market1501(folder):
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
     for name in members(folder):
         assert re.fullmatch(r"bounding_box_(train|test)/\d{4}_c[1-6]s\d_\d{6}_\d\d\.png", name)
-    parts = market1501.read(folder / "synthetic.zip", height=32, width=16)
+    parts = read_all(market1501, folder / "synthetic.zip", height=32, width=16)
     assert [len(parts[part]) for part in ("train", "test")] == [9, 6]
     assert len(set(parts["train"].identities)) == 3
     assert not set(parts["train"].identities) & set(parts["test"].identities)
@@ -182,7 +183,7 @@ def test_archive_is_read_as_market1501(folder):
 
 def test_archive_holds_what_render_draws(folder):
     keypoints = read_keypoints(folder / "annotation-test.csv")
-    parts = market1501.read(folder / "synthetic.zip", height=32, width=16)
+    parts = read_all(market1501, folder / "synthetic.zip", height=32, width=16)
     names, masks = read_silhouettes(folder / "silhouettes-test.safetensors")
     assert names == list(keypoints) == parts["test"].names
     assert list(read_keypoints(folder / "annotation-train.csv")) == parts["train"].names

@@ -8,9 +8,12 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +21,30 @@ import safetensors
 import safetensors.numpy
 
 from vdg.errors import InputError
+from vdg.large_arrays import Stored, open_binary
 
 WAITING = Path(".scratch", "tmp")
 """Folder of incomplete files in a repository. Beside its target, the temporary file of a killed
 process would become part of a folder that DVC hashes."""
 DAMAGED = (ValueError, RecursionError, TypeError, AttributeError)
+STREAMED = {np.dtype(kind): code for kind, code in (("u1", "U8"), ("i2", "I16"), ("i4", "I32"))}
+"""safetensors' names of the types that `Rows` and the arrays beside them may have."""
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """An array that is made row by row while its file is written, so that it may exceed the memory.
+
+    shape: of the whole array, (N, ...). make: returns its N rows, in order.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    make: Callable[[], Iterable[np.ndarray]]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self.make())
 
 
 @contextlib.contextmanager
@@ -212,28 +233,75 @@ def read_json(path):
         raise InputError(f"{path} is not valid JSON ({error}): delete it and run again") from error
 
 
-def write_arrays(path, arrays: dict[str, np.ndarray], meta: dict | None = None) -> None:
-    """Write named numpy arrays and JSON-able metadata as one safetensors file."""
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+def write_arrays(path, arrays: dict[str, np.ndarray | Rows], meta: dict | None = None) -> None:
+    """Write named numpy arrays and JSON-able metadata as one safetensors file.
+
+    With `Rows` among them, all arrays have a type in STREAMED; the bytes are the same.
+    """
     # one metadata key, because safetensors does not keep the order of several
-    text = json.dumps(meta or {}, sort_keys=True, separators=(",", ":"))
-    with replacing(path) as temporary, _writing(path):
-        try:
-            safetensors.numpy.save_file(arrays, temporary, metadata={"vdg": text})
-        except safetensors.SafetensorError as error:
-            raise OSError(0, str(error)) from error
+    metadata = {"vdg": json.dumps(meta or {}, sort_keys=True, separators=(",", ":"))}
+    streamed = any(isinstance(array, Rows) for array in arrays.values())
+    with replacing(path) as temporary:
+        if streamed:
+            _write_rows(temporary, arrays, metadata)
+            return
+        whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        with _writing(path):
+            try:
+                safetensors.numpy.save_file(whole, temporary, metadata=metadata)
+            except safetensors.SafetensorError as error:
+                raise OSError(0, str(error)) from error
+
+
+def _write_rows(path: Path, arrays: dict[str, np.ndarray | Rows], metadata: dict) -> None:
+    """As safetensors.numpy.save_file, which needs all data at once. Layout: the format's README."""
+    # as the library orders them: wide numbers first, which aligns all, then by name
+    ordered = sorted(arrays.items(), key=lambda item: (-np.dtype(item[1].dtype).itemsize, item[0]))
+    header, end = {"__metadata__": metadata}, 0
+    for name, array in ordered:
+        dtype = np.dtype(array.dtype)
+        start, end = end, end + math.prod(array.shape) * dtype.itemsize
+        about = {"dtype": STREAMED[dtype], "shape": list(array.shape), "data_offsets": [start, end]}
+        header[name] = about
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for _, array in ordered:
+            for row in array:
+                file.write(np.ascontiguousarray(row, array.dtype).data)
+        if file.tell() != 8 + len(text) + end:
+            raise ValueError("the rows are not of the shape that they were announced with")
 
 
 def read_arrays(path, framework: str = "np"):
     """Read a file of `write_arrays`.
 
-    framework: "np" returns numpy copies; "pt" returns memory-mapped torch tensors, so that a data
-    set larger than memory can be indexed.
+    framework: "np" returns numpy arrays, "pt" torch tensors.
 
     Returns (arrays by name, metadata). Raises InputError for a missing or damaged file.
     """
     with _opened(path, framework) as file:
         return {name: file.get_tensor(name) for name in file.keys()}, _meta(file)  # noqa: SIM118
+
+
+def open_arrays(path) -> tuple[dict[str, Stored], dict]:
+    """Read the metadata of a file of `write_arrays`, and open its arrays of a type in STREAMED.
+
+    Raises InputError for a missing or damaged file.
+    """
+    with _opened(path, "np") as file:  # which checks the header and the file's length
+        meta = _meta(file)
+    data = open_binary(path)
+    length = int.from_bytes(data.read(8), "little")
+    header = json.loads(data.read(length))
+    kinds = {code: dtype for dtype, code in STREAMED.items()}
+    arrays = {
+        name: Stored(data, 8 + length + about["data_offsets"][0], about["shape"], kinds[kind])
+        for name, about in header.items()
+        if (kind := about.get("dtype")) in kinds
+    }
+    return arrays, meta
 
 
 def read_meta(path) -> dict:

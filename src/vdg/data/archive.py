@@ -21,6 +21,7 @@ from vdg.clutter import composed, is_clutter
 from vdg.data.fitting import as_rgb
 from vdg.decoding import opened, upright
 from vdg.errors import InputError
+from vdg.files import Rows
 
 TIMEOUT = 60  # seconds without a byte after which a download fails
 UNREADABLE = (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile)
@@ -265,15 +266,17 @@ class Archive:
 
     def images(
         self, members: Sequence[str], height: int, width: int, what: str, **resizing
-    ) -> np.ndarray:
-        """Decode `members`, with a progress bar named `what`: uint8, (N, height, width, 3).
+    ) -> Rows:
+        """`members`, decoded one by one, with a progress bar named `what`: uint8, (N, H, W, 3).
 
         resizing: `resize` and `max_stretch` of `image`.
         """
-        images = np.empty((len(members), height, width, 3), np.uint8)
-        for index, member in enumerate(tqdm(members, desc=what, unit="image", disable=None)):
-            images[index] = self.image(member, height, width, **resizing)
-        return images
+
+        def rows():
+            for member in tqdm(members, desc=what, unit="image", disable=None):
+                yield self.image(member, height, width, **resizing)
+
+        return Rows((len(members), height, width, 3), np.dtype(np.uint8), rows)
 
 
 def _walk(root):

@@ -5,7 +5,6 @@ Def-GAN's, PATN's and PIDM's code makes of them.
 """
 
 import re
-from pathlib import Path
 
 from vdg.data.archive import Archive
 from vdg.data.images import ImageSet
@@ -49,7 +48,7 @@ def _key(name: str) -> str:
 
 
 def read(
-    root: Path,
+    archive: Archive,
     *,
     height: int,
     width: int,
@@ -58,7 +57,7 @@ def read(
 ) -> dict[str, ImageSet]:
     """Read the splits in `names`, each sorted by image name; identities are outfits.
 
-    root: the folder img or img_highres, a folder above it, a folder of flattened names, or a zip
+    archive: the folder img or img_highres, a folder above it, a folder of flattened names, or a zip
         archive without a password.
     height, width: size of each image, in pixels (256, 256). resize: see `Archive.image`; None
         expects images of that size.
@@ -68,50 +67,49 @@ def read(
     Raises InputError for a damaged archive, a split that nothing defines, names without an image,
     and images of another mode or size.
     """
-    with Archive(root) as archive:
-        members: dict[str, str] = {}
-        for member in archive.members:
-            name = flat_name(member)
-            if name is None:
-                continue
-            if (key := _key(name)) in members:
-                raise InputError(
-                    f"{root} holds {name} twice, as {members[key]} and {member}: remove one, or"
-                    " give the folder of one"
-                )
-            members[key] = member
-        if not names:
-            names = _folders(members.values())
-        if not names:
+    members: dict[str, str] = {}
+    for member in archive.members:
+        name = flat_name(member)
+        if name is None:
+            continue
+        if (key := _key(name)) in members:
             raise InputError(
-                "DeepFashion has no split of its own: set `annotations` to the key-point CSV files,"
-                " whose names are the split (flattened images in train/ and test/ need none)"
+                f"{archive.root} holds {name} twice, as {members[key]} and {member}: remove one, or"
+                " give the folder of one"
             )
-        if not members:
-            fitting = reader_of(archive.members)
-            raise InputError(
-                f"{root} holds no image such as img/WOMEN/Dresses/id_00002629/02_3_back.jpg,"
-                f" but {archive.found()}: give the folder img of DeepFashion In-shop"
-                + (f" ({fitting})" if fitting else "")
-            )
-        for part, listed in names.items():
-            unknown = [name for name in listed if _key(name) not in members]
-            check_names(unknown, {}, f"the {part} annotations against {root}")
-        return {
-            part: ImageSet(
-                names=sorted(listed),
-                identities=[_key(name).rpartition("_")[0] for name in sorted(listed)],
-                images=archive.images(
-                    [members[_key(name)] for name in sorted(listed)],
-                    height,
-                    width,
-                    f"read {part}",
-                    resize=resize,
-                    max_stretch=MAX_STRETCH,
-                ),
-            )
-            for part, listed in names.items()
-        }
+        members[key] = member
+    if not names:
+        names = _folders(members.values())
+    if not names:
+        raise InputError(
+            "DeepFashion has no split of its own: set `annotations` to the key-point CSV files,"
+            " whose names are the split (flattened images in train/ and test/ need none)"
+        )
+    if not members:
+        fitting = reader_of(archive.members)
+        raise InputError(
+            f"{archive.root} holds no image such as img/WOMEN/Dresses/id_00002629/02_3_back.jpg,"
+            f" but {archive.found()}: give the folder img of DeepFashion In-shop"
+            + (f" ({fitting})" if fitting else "")
+        )
+    for part, listed in names.items():
+        unknown = [name for name in listed if _key(name) not in members]
+        check_names(unknown, {}, f"the {part} annotations against {archive.root}")
+    return {
+        part: ImageSet(
+            names=sorted(listed),
+            identities=[_key(name).rpartition("_")[0] for name in sorted(listed)],
+            images=archive.images(
+                [members[_key(name)] for name in sorted(listed)],
+                height,
+                width,
+                f"read {part}",
+                resize=resize,
+                max_stretch=MAX_STRETCH,
+            ),
+        )
+        for part, listed in names.items()
+    }
 
 
 def _folders(members) -> dict[str, list[str]]:

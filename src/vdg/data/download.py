@@ -6,26 +6,30 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from vdg.data import folder, market1501
-from vdg.data.archive import locate
+from vdg.data.archive import Archive, locate
+from vdg.data.fitting import require_inside
 from vdg.data.images import ImageSet
 from vdg.data.rendering.archive import ARCHIVE
 from vdg.errors import InputError
-from vdg.files import write_bytes
+from vdg.files import Rows, write_bytes
 from vdg.keypoints.annotations import check_names, read_keypoints, read_pairs, write_keypoints
 
 
 def fetch(reader, config: dict, output: Path) -> None:
     """Read a data set and write it to `output` in the form that later stages read.
 
-    reader: module of vdg.data with HELP and `read(root, *, height, width, names)`; one that can
+    reader: module of vdg.data with HELP and `read(archive, *, height, width, names)`; one that can
         resize images also takes `resize`, a filter of `archive.RESIZERS`. Or a renderer, with
         `write_archive`.
     config: the resolved configs/<dataset>/download.json.
 
     For each official split, "train" and optionally "test", writes <split>.safetensors (an ImageSet)
-    and, if the data set has them, annotation-<split>.csv and pairs-test.csv. All inputs are
-    validated before the first file is written.
+    and, if the data set has them, annotation-<split>.csv and pairs-test.csv. Names, tables and
+    pairs are validated before the first file is written; images are decoded while they are written,
+    because a data set may exceed the memory.
     """
     source, size = dict(config["source"]), {k: config[k] for k in ("height", "width")}
     if reader is folder:
@@ -36,29 +40,29 @@ def fetch(reader, config: dict, output: Path) -> None:
         reader = market1501
     resizing = _resizing(reader, source)
     # first, because its error explains how to get the data set
-    archive = locate(
+    path = locate(
         _rooted(source["archive"]), url=source["url"], sha256=source["sha256"], help=reader.HELP
     )
     listed = source["annotations"]
-    annotations = {part: _bring(path, "annotations") for part, path in listed.items() if path}
-    names = {part: list(read_keypoints(path)) for part, path in annotations.items()}
+    annotations = {part: _bring(table, "annotations") for part, table in listed.items() if table}
+    names = {part: list(read_keypoints(table)) for part, table in annotations.items()}
     pairs = _bring(source["pairs"], "pairs") if source["pairs"] else None
 
     margin = source.get("margin", 0)
-    parts = reader.read(
-        archive, names=names, height=size["height"], width=size["width"] + 2 * margin, **resizing
-    )
-    if margin:
-        parts = {part: _without_margins(images, margin) for part, images in parts.items()}
-    for part in annotations.keys() & parts.keys():
-        check_names(names[part], set(parts[part].names), f"{annotations[part]}")
-    if pairs:
-        _check_pairs(pairs, parts.get("test", parts["train"]))
+    size["width"] += 2 * margin
+    with Archive(path) as archive:
+        parts = reader.read(archive, names=names, **size, **resizing)
+        for part in annotations.keys() & parts.keys():
+            check_names(names[part], set(parts[part].names), f"{annotations[part]}")
+        if pairs:
+            _check_pairs(pairs, parts.get("test", parts["train"]))
 
-    for part, images in parts.items():
-        images.save(output / f"{part}.safetensors")
-        if part in annotations:
-            _copy(annotations[part], output / f"annotation-{part}.csv")
+        for part, images in parts.items():
+            packed = _without_margins(images, margin)
+            packed.save(output / f"{part}.safetensors")
+            if part in annotations:
+                table = output / f"annotation-{part}.csv"
+                _annotate(annotations[part], table, source.get("annotation_size"), packed.size)
     if pairs:
         _copy(pairs, output / "pairs-test.csv")
 
@@ -74,24 +78,34 @@ def _resizing(reader, source: dict) -> dict:
 
 def _without_margins(images: ImageSet, margin: int) -> ImageSet:
     """The images without their first and last `margin` columns."""
-    return replace(images, images=images.images[:, :, margin:-margin])
+    count, height, width, _ = images.images.shape
+    columns = slice(margin, width - margin)
+    shape = (count, height, width - 2 * margin, 3)
+
+    def rows():
+        return (image[:, columns] for image in images.images)
+
+    cut = Rows(shape, images.images.dtype, rows)
+    return replace(images, images=cut)
 
 
 def _pack(source: dict, size: dict, output: Path) -> None:
     """Write a folder of images, whose key points are moved to the frame of the packed images."""
-    root = locate(_rooted(source["archive"]), url=None, sha256=None, help=folder.HELP)
+    path = locate(_rooted(source["archive"]), url=None, sha256=None, help=folder.HELP)
     given = source["annotations"]
     annotations = None
     if given is not None:  # or a folder of a file per picture
         annotations = _rooted(given) if _rooted(given).is_dir() else _bring(given, "annotations")
     options = {"test_fraction": source["test_fraction"], "seed": source["seed"]}
-    parts = folder.read(root, annotations=annotations, **size, **options)
-    for part, (images, keypoints) in parts.items():
-        images.save(output / f"{part}.safetensors")
-        if keypoints is not None:
-            write_keypoints(output / f"annotation-{part}.csv", keypoints, keypoints.values())
-            if missing := len(images) - len(keypoints):
-                print(f"{part}: {missing} images have no key points: left out", file=sys.stderr)
+    with Archive(path) as archive:
+        parts = folder.read(archive, annotations=annotations, **size, **options)
+        for part, (images, keypoints) in parts.items():
+            images.save(output / f"{part}.safetensors")
+            if keypoints is not None:
+                table = output / f"annotation-{part}.csv"
+                write_keypoints(table, keypoints, keypoints.values())
+                if missing := len(images) - len(keypoints):
+                    print(f"{part}: {missing} images have no key points: left out", file=sys.stderr)
 
 
 def _check_pairs(path: Path, images: ImageSet) -> None:
@@ -135,6 +149,20 @@ def _bring(path: str, key: str) -> Path:
             f"point the data set's source.{key} in params.yaml at it (null: none)"
         )
     return rooted
+
+
+def _annotate(given: Path, target: Path, size: list[int] | None, packed: tuple[int, int]) -> None:
+    """Write a table of key points, in pixels of images of `size`, for images of `packed` (H, W)."""
+    if size is None:
+        _copy(given, target)
+        return
+    keypoints = read_keypoints(given)
+    for name, joints in keypoints.items():
+        require_inside(joints, tuple(size), f"{given}: {name}", "source.annotation_size,")
+    given_joints = np.array([*keypoints.values()])
+    # the middle of a pixel stays where it is in the image
+    moved = np.floor((given_joints + 0.5) * np.divide(packed, size))
+    write_keypoints(target, keypoints, np.where(given_joints < 0, -1, moved).astype(np.int16))
 
 
 def _copy(source: Path, target: Path) -> None:

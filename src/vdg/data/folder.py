@@ -26,6 +26,7 @@ from vdg.data.names import (
     splits,
 )
 from vdg.errors import InputError
+from vdg.files import Rows
 from vdg.keypoints.by_picture import ByPicture
 
 HELP = (
@@ -51,7 +52,7 @@ class Photo:
 
 
 def read(
-    root: Path,
+    archive: Archive,
     *,
     height: int,
     width: int,
@@ -62,29 +63,28 @@ def read(
     """Read the splits "train" and "test": images and, if annotated, their key points by name.
 
     Images are scaled to fit into height x width, and their edge pixels fill the rest; key points
-    move along.
+    move along, and are known once the images have been read, which saving them does.
 
-    root: the folder, or a zip archive of it. annotations: key points of any tool by path in
+    archive: the folder, or a zip archive of it. annotations: key points of any tool by path in
     the folder, in pixels of the original images or of a canvas that the file names; None: none.
     test_fraction: of the identities, drawn with `seed`; at least one is in each split.
 
     Raises InputError for a folder without two identities of two images each, for images that
     cannot be read, and for annotations that do not fit.
     """
-    with Archive(root) as archive:
-        photos = listing(archive)
-        check(photos, archive)
-        given = None if annotations is None else annotated(annotations, archive)
-        held_out = split([photo.identity for photo in photos], test_fraction, seed)
-        parts = {
-            "train": [photo for photo in photos if photo.identity not in held_out],
-            "test": [photo for photo in photos if photo.identity in held_out],
-        }
-        _check_pairs(parts["test"], root)
-        return {
-            part: _read(archive, chosen, (height, width), given, f"read {part}")
-            for part, chosen in parts.items()
-        }
+    photos = listing(archive)
+    check(photos, archive)
+    given = None if annotations is None else annotated(annotations, archive)
+    held_out = split([photo.identity for photo in photos], test_fraction, seed)
+    parts = {
+        "train": [photo for photo in photos if photo.identity not in held_out],
+        "test": [photo for photo in photos if photo.identity in held_out],
+    }
+    _check_pairs(parts["test"], archive.root)
+    return {
+        part: _read(archive, chosen, (height, width), given, f"read {part}")
+        for part, chosen in parts.items()
+    }
 
 
 def listing(archive: Archive) -> list[Photo]:
@@ -261,15 +261,19 @@ def annotated(path: Path, archive: Archive) -> ByPicture:
 def _read(
     archive: Archive, photos: list[Photo], size: tuple[int, int], given: ByPicture | None, what: str
 ) -> tuple[ImageSet, Keypoints | None]:
-    images = np.empty((len(photos), *size, 3), np.uint8)
     placed: Keypoints = {}
-    for index, photo in enumerate(tqdm(photos, desc=what, unit="image", disable=None)):
-        picture = archive.picture(photo.member)
-        images[index], frame = letter_box(picture, size)
-        if given is not None and photo.member in given:
-            joints = given.joints(photo.member, (picture.height, picture.width))
-            placed[photo.name] = frame.place(joints)
-    if given is not None:
-        given.say_beyond()
+
+    def rows():
+        for photo in tqdm(photos, desc=what, unit="image", disable=None):
+            picture = archive.picture(photo.member)
+            image, frame = letter_box(picture, size)
+            if given is not None and photo.member in given:
+                joints = given.joints(photo.member, (picture.height, picture.width))
+                placed[photo.name] = frame.place(joints)
+            yield image
+        if given is not None:
+            given.say_beyond()
+
+    images = Rows((len(photos), *size, 3), np.dtype(np.uint8), rows)
     names, identities = ([getattr(p, key) for p in photos] for key in ("name", "identity"))
     return ImageSet(names, identities, images), None if given is None else placed

@@ -6,7 +6,6 @@ that Def-GAN's and PATN's code prepares of Market-1501.
 
 import re
 import sys
-from pathlib import Path
 
 from vdg.data.archive import Archive
 from vdg.data.images import ImageSet
@@ -32,7 +31,7 @@ Members = dict[str, str]
 
 
 def read(
-    root: Path,
+    archive: Archive,
     *,
     height: int,
     width: int,
@@ -41,7 +40,7 @@ def read(
 ) -> dict[str, ImageSet]:
     """Read the splits "train" and, if present, "test", each sorted by image name.
 
-    root: the zip archive, the extracted folder, or the folder above it.
+    archive: the zip archive, the extracted folder, or the folder above it.
     height, width: size of each image, in pixels (128, 64). resize: see `Archive.image`; None
         expects images of that size.
     names: ignored, because the layout defines the split.
@@ -49,24 +48,23 @@ def read(
     Raises InputError for a damaged archive, a missing training split, names of another form or of
     two data sets, and images of another mode or size.
     """
-    with Archive(root) as archive:
-        parts = _splits(archive)
-        title = _title(parts, archive)
-        apart = title == NUMBERED_APART
-        for part, members in parts.items():
-            if nobody := left_out(members):
-                print(f"{part}: left out, as they show no person: {nobody}", file=sys.stderr)
-        return {
-            part: ImageSet(
-                names=list(members),
-                identities=[f"{part}-{who}" if apart else who for who in map(identity_of, members)],
-                images=archive.images(
-                    list(members.values()), height, width, f"read {part}", resize=resize
-                ),
-            )
-            for part, members in parts.items()
-            if members
-        }
+    parts = _splits(archive)
+    title = _title(parts, archive)
+    apart = title == NUMBERED_APART
+    for part, members in parts.items():
+        if nobody := left_out(members):
+            print(f"{part}: left out, as they show no person: {nobody}", file=sys.stderr)
+    return {
+        part: ImageSet(
+            names=list(members),
+            identities=[f"{part}-{who}" if apart else who for who in map(identity_of, members)],
+            images=archive.images(
+                list(members.values()), height, width, f"read {part}", resize=resize
+            ),
+        )
+        for part, members in parts.items()
+        if members
+    }
 
 
 def _splits(archive: Archive) -> dict[str, Members]:

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from vdg import estimators
 from vdg.data.fitting import require_inside
 from vdg.data.images import ImageSet
 from vdg.data.pairs import all_pairs, hold_out, is_valid
 from vdg.data.pose_set import PoseSet
 from vdg.errors import InputError
+from vdg.files import Rows
 from vdg.keypoints import order
 from vdg.keypoints.annotations import check_names, read_keypoints, read_pairs
 from vdg.pose import pose_mask
@@ -99,14 +99,20 @@ class _Part:
 
     @classmethod
     def read(cls, download: Path, part: str, device: str) -> "_Part":
-        images = ImageSet.load(download / f"{part}.safetensors", "pt")
-        size = tuple(images.images.shape[1:3])
+        images = ImageSet.open(download / f"{part}.safetensors")
+        size = images.size
         annotation = download / f"annotation-{part}.csv"
         if annotation.is_file():
             keypoints = read_keypoints(annotation)
             _doubt(keypoints, annotation)
         else:
-            found = estimators.load(*size, device)(images.images)
+            # torch, which published key points do not need
+            from vdg import estimators
+            from vdg.runtime import scratch_folder
+
+            run = {"estimator": estimators.name(), "device": str(device)}
+            kept = scratch_folder(run, [download / f"{part}.safetensors"])
+            found = estimators.estimate_all(images.images, device, kept)
             keypoints = dict(zip(images.names, found, strict=True))
         for name, joints in keypoints.items():
             require_inside(joints, size, f"{annotation}: {name}", "its image")
@@ -142,11 +148,18 @@ class _Part:
                 f"{len(self.valid)} have both shoulders and both hips, and none shares its "
                 "identity with another; check the annotations"
             )
-        height, width = self.size
         keypoints = np.full((len(self.names), 18, 2), -1, np.int16)
-        mask_bits = np.zeros((len(self.names), -(-height * width // 8)), np.uint8)
-        for name in tqdm(used, desc=f"masks {self.part}", unit=" images", disable=None):
+        for name in used:
             keypoints[place[name]] = self.keypoints[name]
-            mask = pose_mask(self.keypoints[name], height, width)
-            mask_bits[place[name]] = np.packbits(mask)
-        return PoseSet(self.part, self.names, keypoints, mask_bits, pairs, self.size)
+        return PoseSet(self.part, self.names, keypoints, self._masks(keypoints), pairs, self.size)
+
+    def _masks(self, keypoints: np.ndarray) -> Rows:
+        """The masks of key points (N, 18, 2) as bits, empty where there are none."""
+        height, width = self.size
+        shape = len(keypoints), -(-height * width // 8)
+
+        def rows():
+            bar = tqdm(keypoints, desc=f"masks {self.part}", unit=" images", disable=None)
+            return (np.packbits(pose_mask(joints, height, width)) for joints in bar)
+
+        return Rows(shape, np.dtype(np.uint8), rows)

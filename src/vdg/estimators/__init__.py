@@ -4,13 +4,20 @@ This module downloads nothing.
 """
 
 import functools
+import shutil
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from vdg.errors import InputError
 from vdg.estimators import keypoint_rcnn, movenet_joints, movenet_weights
-from vdg.files import sha256
+from vdg.files import read_arrays, sha256, write_arrays
+from vdg.large_arrays import Array
+
+PART = 800
+"""Images whose key points are written together: whole batches of each estimator."""
 
 
 def available() -> bool:
@@ -30,8 +37,12 @@ def name() -> str | None:
     return None
 
 
-def load(height: int, width: int, device="cpu") -> Callable[..., np.ndarray]:
+def load(
+    height: int, width: int, device="cpu", invented: list[int] | None = None
+) -> Callable[..., np.ndarray]:
     """The estimator of crops of one size: MoveNet, or Keypoint R-CNN if only that is installed.
+
+    invented: as for `people`.
 
     Returns a function from images, uint8 (N, H, W, 3), RGB, to the key points of one person per
     image, int16 (N, 18, 2), (y, x), -1 = missing. Raises InputError if no weights are installed.
@@ -39,9 +50,33 @@ def load(height: int, width: int, device="cpu") -> Callable[..., np.ndarray]:
     require_one()
     if _has(movenet_weights):
         network = movenet_weights.load(device)
-        return functools.partial(movenet_joints.estimate, device=device, network=network)
+        options = {"device": device, "network": network, "invented": invented}
+        return functools.partial(movenet_joints.estimate, **options)
     network = keypoint_rcnn.load_network(height, width, device)
     return functools.partial(keypoint_rcnn.estimate, device=device, network=network)
+
+
+def estimate_all(images: Array, device, kept: Path) -> np.ndarray:
+    """The key points that `load` finds in all images of a data set.
+
+    images: uint8 (N, H, W, 3). kept: a folder for what was found so far of these images by this
+    estimator. An interrupted call leaves it, and the next one goes on; at the end it is removed.
+
+    Returns int16 (N, 18, 2). Raises InputError as `load` does.
+    """
+    height, width = images.shape[1:3]
+    invented: list[int] = []
+    find = load(height, width, device, invented=invented)
+    parts = []
+    for start in range(0, len(images), PART):
+        file = kept / f"{start:08d}.safetensors"
+        if not file.is_file():
+            print(f"key points: {start} of {len(images)} images", file=sys.stderr)
+            write_arrays(file, {"keypoints": find(images[start : start + PART])})
+        parts.append(read_arrays(file)[0]["keypoints"])
+    movenet_joints.say_invented(invented)
+    shutil.rmtree(kept, ignore_errors=True)
+    return np.concatenate(parts)
 
 
 def people(image, device="cpu", invented: list[int] | None = None) -> np.ndarray:

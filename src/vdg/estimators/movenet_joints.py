@@ -29,10 +29,13 @@ FACE = [0, 14, 15]  # nose and eyes
 
 
 @torch.inference_mode()
-def estimate(images, device="cpu", network=None, batch: int = 8) -> np.ndarray:
+def estimate(
+    images, device="cpu", network=None, batch: int = 8, invented: list[int] | None = None
+) -> np.ndarray:
     """Estimate the key points of the person nearest to the centre of each image.
 
     images: uint8, (N, H, W, 3), RGB; array or tensor. network: default `movenet_weights.load`.
+    invented: as for `people`.
 
     Returns int16, (N, 18, 2) as (y, x) in OpenPose order; -1 = missing; all -1 if nobody is
     detected.
@@ -42,9 +45,7 @@ def estimate(images, device="cpu", network=None, batch: int = 8) -> np.ndarray:
     for start in tqdm(range(0, len(images), batch), desc="key points", unit="batch", disable=None):
         part = slice(start, start + batch)
         keypoints[part] = _estimate(torch.as_tensor(images[part]).to(device), network)
-    kept = without_invented_faces(keypoints)
-    say_invented([_missing(kept) - _missing(keypoints)])
-    return kept
+    return _kept(keypoints, invented)
 
 
 @torch.inference_mode()
@@ -71,20 +72,24 @@ def people(image, device="cpu", network=None, invented: list[int] | None = None)
         one, *others = without_invented_faces(np.array([person, *found]))
         if (person[list(TORSO)] >= 0).any() and not any(_same(one, other) for other in others):
             found.append(person)
-    everyone = np.array(found, np.int16).reshape(-1, 18, 2)
-    kept = without_invented_faces(everyone)
-    dropped = _missing(kept) - _missing(everyone)
-    if invented is None:
-        say_invented([dropped])
-    else:
-        invented.append(dropped)
-    return kept
+    return _kept(np.array(found, np.int16).reshape(-1, 18, 2), invented)
 
 
 def _estimate(pixels: Tensor, network) -> np.ndarray:
     """Key points (N, 18, 2), with invented faces."""
     square, frame = letter_box(pixels)
     return with_invented_faces(network(square), frame, pixels.shape[1:3])
+
+
+def _kept(keypoints: np.ndarray, invented: list[int] | None) -> np.ndarray:
+    """`without_invented_faces`, which counts the dropped joints, or says how many they are."""
+    kept = without_invented_faces(keypoints)
+    dropped = _missing(kept) - _missing(keypoints)
+    if invented is None:
+        say_invented([dropped])
+    else:
+        invented.append(dropped)
+    return kept
 
 
 def _missing(keypoints: np.ndarray) -> int:
