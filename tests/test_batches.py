@@ -1,14 +1,18 @@
 """Batches of image pairs."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
 
+from vdg.data.ahead import Ahead
 from vdg.data.batches import PairData, load_pairs, to_uint8
 from vdg.data.images import ImageSet
 from vdg.data.pose_set import PoseSet
 from vdg.errors import InputError
-from vdg.pose import MIRRORED, heat_maps, pose_mask
+from vdg.heat_maps import heat_maps
+from vdg.pose import MIRRORED, pose_mask
 
 H, W, N = 32, 16, 5
 NAMES = [f"{i:04d}.png" for i in range(N)]
@@ -112,13 +116,52 @@ def test_no_flip_is_flipping_nothing(data):
         assert torch.equal(getattr(none, name), value)
 
 
-def test_a_batch_leaves_the_data_alone(data):
-    before = {name: getattr(data, name).clone() for name in ("images", "keypoints", "masks")}
-    batch = data.batch(PAIRS, torch.ones(3, dtype=torch.bool))
-    for value in vars(batch).values():
-        value.zero_()
-    for name, value in before.items():
-        assert torch.equal(getattr(data, name), value)
+@pytest.mark.parametrize("on_device", [False, True])
+def test_a_batch_leaves_the_data_alone(splits, on_device):
+    images, poses = splits
+    data = PairData(images, poses, "cpu", torch.as_tensor(images.images) if on_device else None)
+    before = vars(data.batch(PAIRS))
+    for flip in (None, torch.ones(3, dtype=torch.bool)):
+        for value in vars(data.batch(PAIRS, flip)).values():
+            value.zero_()
+    for name, value in vars(data.batch(PAIRS)).items():
+        assert torch.equal(before[name], value)
+
+
+def test_batches_of_a_file_and_of_the_device_are_equal(drawn_data):
+    splits = ["train", "test"]
+    for one, other in zip(
+        *(load_pairs(drawn_data, splits, "cpu", on) for on in (False, True)), strict=True
+    ):
+        assert (one.on_device, other.on_device) == (False, True)
+        flip = torch.arange(len(one.pairs)) % 2 == 0
+        batches = (vars(data.batch(data.pairs, flip)) for data in (one, other))
+        for (name, a), (_, b) in zip(*(batch.items() for batch in batches), strict=True):
+            assert torch.equal(a, b), name
+            assert a.stride() == b.stride(), name
+    (auto,) = load_pairs(drawn_data, ["train"], "cpu", "auto")
+    assert not auto.on_device
+
+
+def test_the_next_step_is_prepared_meanwhile():
+    begun: list[int] = []
+    goes_on = threading.Event()
+
+    def make(step):
+        begun.append(step)
+        if step == 6:
+            goes_on.set()
+        if step == 7:
+            raise InputError("no step 7")
+        return step * 10
+
+    ahead = Ahead(make)
+    assert ahead(5) == 50  # a run may begin anywhere
+    assert goes_on.wait(10)
+    assert ahead(6) == 60
+    with pytest.raises(InputError, match="no step 7"):
+        ahead(7)
+    assert begun[:3] == [5, 6, 7]
 
 
 def test_bytes_survive_the_round_trip():
@@ -145,8 +188,8 @@ def test_files_of_different_runs(splits):
 
 def test_splits_of_one_packed_file_share_its_images(drawn_data):
     train, validation, test = load_pairs(drawn_data, ["train", "validation", "test"], "cpu")
-    assert validation.images.data_ptr() == train.images.data_ptr()
-    assert test.images.data_ptr() != train.images.data_ptr()
+    assert validation.images is train.images
+    assert test.images is not train.images
     assert len(train.pairs) != len(validation.pairs)
     (alone,) = load_pairs(drawn_data, ["validation"], "cpu")
     for name, value in vars(alone.batch(alone.pairs)).items():
@@ -155,7 +198,7 @@ def test_splits_of_one_packed_file_share_its_images(drawn_data):
 
 def test_masks_survive_packing(splits):
     _, poses = splits
-    masks = poses.masks()
+    masks = poses.masks()[:]
     assert masks.dtype == bool
     for mask, keypoints in zip(masks, poses.keypoints, strict=True):
         np.testing.assert_array_equal(mask, pose_mask(keypoints, H, W))
@@ -167,7 +210,7 @@ def test_pose_files(splits, tmp_path):
     loaded = PoseSet.load(tmp_path / "poses.safetensors")
     assert (loaded.part, loaded.picture_names, loaded.size) == ("train", NAMES, (H, W))
     np.testing.assert_array_equal(loaded.pairs, poses.pairs)
-    np.testing.assert_array_equal(loaded.masks(), poses.masks())
+    np.testing.assert_array_equal(loaded.masks()[:], poses.masks()[:])
     splits[0].save(tmp_path / "images.safetensors")
     with pytest.raises(InputError, match=r"images.safetensors is not a pose file"):
         PoseSet.load(tmp_path / "images.safetensors")

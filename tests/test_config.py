@@ -413,8 +413,8 @@ def test_a_variant_that_differs_between_data_sets_is_described_on_each(load):
     settings["market1501"]["alpha"] = 0.5
     words = about("full", load("network.vdg.stage2", settings))
     assert words == (
-        "synthetic, rendered, market1501-holdout, deepfashion, deepfashion-176: 0.85 SSIM + 0.15 "
-        "L1, mask (1 + M_b); market1501: 0.5 SSIM + 0.5 L1, mask (1 + M_b)"
+        "synthetic, rendered, market1501-holdout, deepfashion, deepfashion-176, deepfashion-512: "
+        "0.85 SSIM + 0.15 L1, mask (1 + M_b); market1501: 0.5 SSIM + 0.5 L1, mask (1 + M_b)"
     )
 
 
@@ -434,6 +434,7 @@ DATASETS = (
     "market1501-holdout",
     "deepfashion",
     "deepfashion-176",
+    "deepfashion-512",
 )
 
 

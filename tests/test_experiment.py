@@ -11,6 +11,7 @@ import torch
 from conftest import ROOT
 
 from vdg import train
+from vdg.data.batches import load_pairs
 from vdg.data.images import ImageSet
 from vdg.errors import StoppedError
 
@@ -41,6 +42,31 @@ def test_other_pixels_are_another_training(stage1_config, drawn_data, tmp_path, 
     pictures = ImageSet.load(path)
     ImageSet(pictures.names, pictures.identities, 255 - pictures.images).save(path)
     assert scratch(stage1_config, copy) != scratch(stage1_config, drawn_data)
+
+
+def test_images_on_the_device_train_the_same_network(
+    stage1_config, drawn_data, tmp_path, monkeypatch, any_code
+):
+    """A GPU that they do not fit reads them ahead, which a CPU can do as well."""
+
+    def ahead(*arguments):
+        loaded = load_pairs(*arguments)
+        for data in loaded:
+            data.read_ahead = True
+        return loaded
+
+    models = {}
+    for name, on_device, load in (
+        ("held", True, load_pairs),
+        ("read", False, load_pairs),
+        ("read ahead", "auto", ahead),
+    ):
+        monkeypatch.setattr(train, "load_pairs", load)
+        config = stage1_config.model_copy(update={"images_on_device": on_device})
+        folder = tmp_path / name
+        train.train_stage1(train.Run(config, drawn_data, 0, folder, folder / "losses.csv"))
+        models[name] = (folder / "model.safetensors").read_bytes()
+    assert models["held"] == models["read"] == models["read ahead"]
 
 
 def test_another_number_of_threads_is_another_training(stage1_config, drawn_data, scratch):

@@ -25,6 +25,7 @@ def vdg(stage: str = "stage1", **given) -> TrainingSettings:
 def run_config(chosen: TrainingSettings, system: str = "vdg", **given) -> RunConfig:
     """configs/<dataset>/stage1-<network>.json or stage2-<variant>.json of a training."""
     base = MACHINE | {"system": system, "precision": "fp32", "processes": 1}
+    base["images_on_device"] = "auto"
     return RunConfig(**(base | {"settings": chosen.model_dump()} | given))
 
 

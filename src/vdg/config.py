@@ -26,7 +26,7 @@ from vdg.layout import REFERENCES
 from vdg.metrics import perceptual
 from vdg.metrics.ssim import WINDOWS
 from vdg.published import Published
-from vdg.settings import MOST, Count, Float, Fraction, Section, TrainingSettings
+from vdg.settings import MOST, Count, Float, Fraction, Section, Size, TrainingSettings
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 DEFAULT = "default"  # the settings of a network on every data set
@@ -117,6 +117,7 @@ class ArchiveSource(Section):
     url: str | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     annotations: Annotations = Annotations()
+    annotation_size: Size | None = None  # that they are in pixels of; null: height x width
     pairs: str | None = None
     margin: Annotated[int, Field(ge=0, le=4096)] = 0
     # filter for images of another size, which are stretched to height x (width + 2 margin)
@@ -255,6 +256,7 @@ class Params(Section):
     precision: Literal["fp32", "bf16"]
     deterministic: bool
     processes: Annotated[int, Field(ge=1, le=4096)]
+    images_on_device: bool | Literal["auto"]
     network: dict[Name, Network]
     variant: dict[Name, Variant]
     dataset: dict[Name, Dataset]

@@ -58,7 +58,7 @@ def _data(params: Params, name: str) -> dict[str, dict]:
 
 def _trainings(params: Params, name: str) -> dict[str, dict]:
     files = {}
-    hardware = _hardware(params, "precision", "processes")
+    hardware = _hardware(params, "precision", "processes", "images_on_device")
 
     def training(number: int, system: str, settings: TrainingSettings) -> dict:
         content = {"system": system, "settings": settings.model_dump(), **hardware}

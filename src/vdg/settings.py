@@ -4,7 +4,7 @@ A system declares `class Stage1Settings(TrainingSettings)` and, with a stage II,
 Trainings depend on this file, not on config.py, which reads params.yaml.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -55,6 +55,7 @@ class RunConfig(Hardware):
     settings: dict[str, Any]
     precision: str
     processes: int
+    images_on_device: bool | Literal["auto"]
 
 
 class EvaluationConfig(Hardware):

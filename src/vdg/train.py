@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from vdg import systems
 from vdg.code import require_unchanged
-from vdg.data.batches import Batch, PairData, load_pairs, to_uint8
-from vdg.data.pairs import PairSampler, draw_pairs, random_stream
+from vdg.data.ahead import Ahead
+from vdg.data.batches import Batch, Gathered, PairData, load_pairs, to_uint8
+from vdg.data.pairs import draw_pairs
+from vdg.data.sampling import PairSampler, random_stream
 from vdg.drawing import grid, save_png, skeleton
 from vdg.metrics.ssim import mask_ssim, ssim
 from vdg.runtime import provenance, scratch_folder, select_device, set_up
@@ -97,7 +99,7 @@ def _started(run: Run) -> Iterator[torch.device]:
 
 def _train(run: Run, task: Task, meta: dict, device: torch.device) -> None:
     require_unchanged(run.config.code)
-    pairs, validation = load_pairs(run.data, SPLITS, device)
+    pairs, validation = load_pairs(run.data, SPLITS, device, run.config.images_on_device)
     settings, cost = task.settings, budget(task, meta)
     own = {"seed": run.seed, "meta": meta, "device": device.type}
     own["processes"] = distributed.world_size()  # torchrun may have been started by hand
@@ -133,14 +135,15 @@ def batches(data: PairData, settings: TrainingSettings, seed: int) -> Callable[[
     size = settings.batch_size
     sampler = PairSampler(data.pairs, size, seed)
 
-    def batch_at(step: int) -> Batch:
+    def gather(step: int) -> tuple[Gathered, Tensor | None]:
         pairs, flip = sampler.batch(step), None
         if settings.flip:
             flip = torch.rand(size, generator=random_stream(seed, "flip", step)) < 0.5
             flip = distributed.shard(flip)
-        return data.batch(distributed.shard(pairs), flip)
+        return data.gather(distributed.shard(pairs)), flip
 
-    return batch_at
+    gathered = Ahead(gather) if data.read_ahead else gather
+    return lambda step: data.finish(*gathered(step))
 
 
 @torch.no_grad()

@@ -1,9 +1,10 @@
 """Batches of image pairs and key points, built from packed files on the training device."""
 
-import functools
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +13,12 @@ from torch import Tensor
 from vdg.data.images import ImageSet
 from vdg.data.pose_set import PoseSet
 from vdg.errors import InputError
-from vdg.pose import MIRRORED, constant
+from vdg.heat_maps import constant
+from vdg.large_arrays import CHUNK, Array
+from vdg.pose import MIRRORED
+
+SHARE = 0.4
+"""Of a GPU's memory, the most that images and masks may take."""
 
 
 @dataclass
@@ -31,12 +37,20 @@ class Batch:
 
 
 class PairData:
-    """Images, key points and masks of one split, stored on `device` as uint8, int16 and bool.
+    """Images, key points and masks of one split, whose batches are made on `device`.
 
-    The conversion to float happens per batch, on the device.
+    pixels: the images on the device, uint8 (N, H, W, 3), where the masks then are, too, as bits;
+    None: both are read from their files, batch by batch. The conversion to float happens per batch,
+    on the device.
     """
 
-    def __init__(self, images: ImageSet, poses: PoseSet, device: torch.device | str = "cpu"):
+    def __init__(
+        self,
+        images: ImageSet,
+        poses: PoseSet,
+        device: torch.device | str = "cpu",
+        pixels: Tensor | None = None,
+    ):
         if images.names != poses.picture_names:
             raise InputError(
                 "the pictures and the key points are not of the same run: run the download and "
@@ -44,11 +58,15 @@ class PairData:
             )
         self.device, self.part = torch.device(device), poses.part
         self.names, self.identities = images.names, images.identities
-        self.images = torch.as_tensor(images.images).to(self.device)
+        self.images, self.masks = images.images, poses.masks()
+        self.height, self.width = poses.size
+        self.on_device = pixels is not None
+        # on a CPU another thread would only take the time that it saves
+        self.read_ahead = self.device.type == "cuda" and not self.on_device
+        self._pixels = pixels if self.on_device else images.images
+        self._bits = moved(poses.mask_bits, self.device) if self.on_device else poses.mask_bits
         self.keypoints = torch.as_tensor(poses.keypoints).to(self.device)
-        self.masks = torch.as_tensor(poses.masks()).to(self.device)
         self.pairs = torch.as_tensor(poses.pairs).long()
-        self.height, self.width = self.images.shape[1:3]
 
     @staticmethod
     def packed(data: Path, split: str) -> Path:
@@ -58,22 +76,41 @@ class PairData:
 
     def batch(self, pairs: Tensor, flip: Tensor | None = None) -> Batch:
         """pairs: (B, 2), positions of source and target; flip: bool (B,), pairs to mirror."""
-        # a copy to a GPU would otherwise wait for the step before
-        copy = {"non_blocking": self.device.type == "cuda"}
-        pairs = pairs.to(self.device, **copy)
-        if flip is not None:
-            flip = flip.to(self.device, **copy)
-        I_a, K_a, _ = self._view(pairs[:, 0], flip)
-        I_b, K_b, M_b = self._view(pairs[:, 1], flip)
-        return Batch(I_a, K_a, I_b, K_b, M_b)
+        return self.finish(self.gather(pairs), flip)
 
-    def _view(self, index: Tensor, flip: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        images, keypoints, masks = self.images[index], self.keypoints[index], self.masks[index]
+    def gather(self, pairs: Tensor) -> "Gathered":
+        """What a batch needs from the files, where it is not on the device."""
+        pairs = self._copied(pairs) if self.on_device else pairs
+        a, b = pairs.unbind(1)
+        taken = (_take(self._pixels, a), _take(self._pixels, b), _take(self._bits, b))
+        if self.read_ahead and self.device.type == "cuda":
+            # so that the copy to the GPU need not wait for the steps before it
+            taken = tuple(part.pin_memory() for part in taken)
+        return Gathered(pairs, *taken)
+
+    def finish(self, gathered: "Gathered", flip: Tensor | None = None) -> Batch:
+        """The batch, on the device. flip: as for `batch`."""
+        pairs, *pixels, bits = map(self._copied, gathered)
+        flip = None if flip is None else self._copied(flip)
+        (I_a, K_a), (I_b, K_b) = (
+            self._view(images, index, flip)
+            for images, index in zip(pixels, pairs.unbind(1), strict=True)
+        )
+        masks = unpacked(bits, self.height, self.width)
+        if flip is not None:
+            masks = torch.where(flip[:, None, None], masks.flip(2), masks)
+        return Batch(I_a, K_a, I_b, K_b, masks[:, None].float())
+
+    def _copied(self, tensor: Tensor) -> Tensor:
+        # a copy to a GPU would otherwise wait for the step before
+        return tensor.to(self.device, non_blocking=self.device.type == "cuda")
+
+    def _view(self, images: Tensor, index: Tensor, flip: Tensor | None) -> tuple[Tensor, Tensor]:
+        keypoints = self.keypoints[index]
         if flip is not None:
             images = torch.where(flip[:, None, None, None], images.flip(2), images)
-            masks = torch.where(flip[:, None, None], masks.flip(2), masks)
             keypoints = torch.where(flip[:, None, None], self._mirror(keypoints), keypoints)
-        return from_uint8(images), keypoints.float(), masks[:, None].float()
+        return from_uint8(images), keypoints.float()
 
     def _mirror(self, keypoints: Tensor) -> Tensor:
         mirrored = keypoints[:, constant(MIRRORED, self.device)]
@@ -82,19 +119,62 @@ class PairData:
         return mirrored
 
 
-def load_pairs(data: Path, splits: Iterable[str], device: torch.device | str) -> list[PairData]:
+class Gathered(NamedTuple):
+    """Of B pairs: positions (B, 2), images uint8 (B, H, W, 3), bits of the targets' masks."""
+
+    pairs: Tensor
+    sources: Tensor
+    targets: Tensor
+    bits: Tensor
+
+
+def _take(array: Tensor | Array, index: Tensor) -> Tensor:
+    if isinstance(array, Tensor):
+        return array[index]
+    return torch.as_tensor(array[index.cpu().numpy()])
+
+
+def moved(array: Array, device: torch.device) -> Tensor:
+    """An array of bytes on a device, copied in parts, because it may exceed the memory."""
+    copy = torch.empty(array.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(array), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        copy[chunk] = torch.as_tensor(array[chunk])
+    return copy
+
+
+def unpacked(bits: Tensor, height: int, width: int) -> Tensor:
+    """Masks of `vdg.large_arrays.bits`, on any device: bool (B, H, W)."""
+    places = torch.arange(7, -1, -1, dtype=torch.uint8, device=bits.device)
+    flat = (bits[..., None] >> places & 1).bool().flatten(1)
+    return flat[:, : height * width].unflatten(1, (height, width))
+
+
+def load_pairs(
+    data: Path, splits: Iterable[str], device: torch.device | str, on_device: bool | str = False
+) -> list[PairData]:
     """The images and poses of splits under data/<dataset>.
 
-    Splits of one packed file share its images on the device: those of DeepFashion take 9 GB.
+    on_device: whether images and masks lie on the device; "auto": on a GPU, if they take at most
+    SHARE of its memory. Splits of one packed file share its images there.
     """
-
-    @functools.cache
-    def images(packed: Path) -> ImageSet:
-        loaded = ImageSet.load(packed, "pt")
-        return replace(loaded, images=torch.as_tensor(loaded.images).to(device))
-
+    device = torch.device(device)
     poses = {split: PoseSet.load(data / "poses" / f"{split}.safetensors") for split in splits}
-    return [PairData(images(PairData.packed(data, s)), poses[s], device) for s in splits]
+    packed = {split: PairData.packed(data, split) for split in splits}
+    images = {path: ImageSet.open(path) for path in set(packed.values())}
+    if on_device == "auto":
+        arrays = [opened.images for opened in images.values()]
+        arrays += [pose.mask_bits for pose in poses.values()]
+        on_device = _fit(sum(math.prod(array.shape) for array in arrays), device)
+    pixels = {path: moved(images[path].images, device) for path in images if on_device}
+    return [
+        PairData(images[packed[split]], poses[split], device, pixels.get(packed[split]))
+        for split in splits
+    ]
+
+
+def _fit(size: int, device: torch.device) -> bool:
+    return device.type == "cuda" and size <= SHARE * torch.cuda.mem_get_info(device)[1]
 
 
 def from_uint8(images: Tensor) -> Tensor:
