@@ -57,12 +57,12 @@ def main():
     chosen = fine[np.linspace(0, len(fine) - 1, SHOWN).astype(int)]
     batch = data.batch(pairs.positions[chosen])
     warped = to_uint8(part_warp(batch.I_a, batch.K_a, batch.K_b)[:, :3])
-    columns = {"source": pairs.images(0, chosen), "part warp": warped}
+    columns = {"source": pairs.images(0)[chosen], "part warp": warped}
     for run in params.variants:
         model = Path("models", DATASET, f"{run}-{seed}", "model.safetensors")
         generator, _ = systems.load(model, torch.device("cpu"))
         columns[run] = generate(generator, pairs)[chosen]
-    columns["target"] = pairs.images(1, chosen)
+    columns["target"] = pairs.images(1)[chosen]
     rows = [
         [np.asarray(enlarge(image, 2)) for image in row]
         for row in zip(*columns.values(), strict=True)

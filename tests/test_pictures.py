@@ -170,7 +170,7 @@ def test_pictures_are_turned_upright(tmp_path, orientation, lie):
     (tmp_path / "a.jpg").write_bytes(encode(stored, "JPEG", exif=exif, quality=95))
     for pixels in (
         Archive(tmp_path).image("a.jpg", 16, 8),
-        read_folder(tmp_path)["a"],
+        read_folder(tmp_path)["a"][:],
         np.asarray(open_picture(tmp_path / "a.jpg")),
     ):
         np.testing.assert_allclose(pixels, upright, atol=5)

@@ -84,7 +84,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from vdg.pose import heat_maps
+from vdg.heat_maps import heat_maps
 from vdg.settings import Count, TrainingSettings, Weight
 from vdg.training.losses import adversarial_loss, discriminator_loss, l1
 from vdg.training.task import ADVERSARIAL_BETA, Task, step

@@ -10,6 +10,7 @@ from skimage.metrics import structural_similarity
 from vdg import config
 from vdg.errors import InputError
 from vdg.metrics import scorer
+from vdg.metrics.scorer import noise_floor
 from vdg.metrics.ssim import mask_ssim, ssim
 
 SETTINGS = {
@@ -166,3 +167,14 @@ def test_a_crop_of_51_columns_would_have_its_name():
     section = {"height": 128, "width": 64, "source": source, "evaluation": {"crop_width": 51}}
     with pytest.raises(ValueError, match="ssim_51 is the SSIM with a window of 51"):
         config.Dataset.model_validate(section)
+
+
+@pytest.mark.parametrize("size", [(64, 32), (33, 17)])
+def test_the_floor_of_mask_ssim_is_that_of_noise_against_noise(size):
+    """Drawn in parts, because the noise of 1,000 large masks exceeds a laptop's memory."""
+    masks = np.random.default_rng(1).random((300, *size)) < 0.5
+    rng = np.random.default_rng(0)
+    x, y = (rng.integers(0, 256, (290, *size, 3), np.uint8) for _ in range(2))
+    x, y = (torch.as_tensor(images).permute(0, 3, 1, 2) for images in (x, y))
+    expected = mask_ssim(x, y, torch.as_tensor(masks[:290])[:, None]).mean()
+    assert noise_floor(masks, 290) == pytest.approx(float(expected), abs=1e-12)

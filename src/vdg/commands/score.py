@@ -15,6 +15,7 @@ from vdg.evaluation import image_folders, strips
 from vdg.evaluation.image_folders import Pictures
 from vdg.files import write_bytes, write_json
 from vdg.keypoints.annotations import read_pairs
+from vdg.large_arrays import CHUNK, Array, taken
 from vdg.metrics import classifiers
 from vdg.metrics.scorer import FLOOR_MASKS, Scorer, noise_floor
 from vdg.report import leaderboard, tables
@@ -31,9 +32,9 @@ class Given(NamedTuple):
     """What is scored: N images. text: a line that says what was read."""
 
     names: list[str]
-    generated: np.ndarray  # uint8 (N, H, W, 3)
-    targets: np.ndarray  # uint8 (N, H, W, 3)
-    masks: np.ndarray | None  # bool (N, H, W)
+    generated: Array  # uint8 (N, H, W, 3)
+    targets: Array  # uint8 (N, H, W, 3)
+    masks: Array | None  # bool (N, H, W)
     text: str
 
 
@@ -124,8 +125,11 @@ def read(args: argparse.Namespace) -> Given:
     if args.shuffle is not None:
         order = np.random.RandomState(args.shuffle).permutation(len(names))
         names = [names[i] for i in order]
-        generated_images, target_images = generated_images[order], target_images[order]
-        bodies = None if bodies is None else bodies[order]
+        generated_images, target_images = (
+            taken(generated_images, order),
+            taken(target_images, order),
+        )
+        bodies = None if bodies is None else taken(bodies, order)
     return Given(names, generated_images, target_images, bodies, text)
 
 
@@ -133,7 +137,7 @@ def _read_pictures(args, masks: Pictures | None) -> tuple[Pictures, Pictures, st
     """Generated and target images, of equal names, and the line that says what was read."""
     if args.strips:
         size = next(iter(masks.values())).shape if masks else None
-        cut = strips.split(image_folders.read_folder(args.strips), args.strips, args.panels, size)
+        cut = strips.split(image_folders.Folder(args.strips), args.strips, args.panels, size)
         return cut.generated, cut.targets, str(cut)
     generated, real = map(image_folders.read_folder, (args.generated, args.target))
     targets = image_folders.partners(generated, real, "generated", "target")
@@ -181,18 +185,22 @@ def warnings_of(args: argparse.Namespace, given: Given) -> list[str]:
     return found
 
 
-def channels_exchanged(generated: np.ndarray, targets: np.ndarray) -> bool:
+def channels_exchanged(generated: Array, targets: Array) -> bool:
     """Whether the generated images are reddish where their targets are bluish, and conversely.
 
     The mean red less the mean blue of each image, in grey levels, has a negative cosine with that
     of the targets. Without colours there is no answer: False.
     """
-    made, real = (
-        np.subtract(*images[..., [0, 2]].mean((1, 2)).T) for images in (generated, targets)
-    )
+    made, real = map(_reddish, (generated, targets))
     lengths = np.linalg.norm(made) * np.linalg.norm(real)
     coloured = lengths > COLOURED**2 * len(made)
     return bool(coloured and made @ real < -EXCHANGED * lengths)
+
+
+def _reddish(images: Array) -> np.ndarray:
+    """The mean red less the mean blue of each image (N, H, W, 3), in grey levels: (N,)."""
+    chunks = (images[i : i + CHUNK] for i in range(0, len(images), CHUNK))
+    return np.concatenate([np.subtract(*part[..., [0, 2]].mean((1, 2)).T) for part in chunks])
 
 
 def main():
@@ -201,10 +209,10 @@ def main():
     if args.classifier != "none":
         classifiers.check_available(args.classifier)
     given = read(args)
-    sides = (given.generated, given.targets)
-    digests = (leaderboard.digest(given.names, images) for images in sides)
-    hashes = dict(zip(leaderboard.HASHES, digests, strict=True))
     if args.append:
+        sides = (given.generated, given.targets)
+        digests = (leaderboard.digest(given.names, images) for images in sides)
+        hashes = dict(zip(leaderboard.HASHES, digests, strict=True))
         leaderboard.require_free(args.append, args.name, hashes)
     print(given.text)
     for line in warnings_of(args, given):
@@ -221,7 +229,7 @@ def main():
     if split := tables.scores_by_camera(given.names, table):
         print(tables.markdown(split))
     if given.masks is not None:
-        floor = noise_floor(given.masks[:FLOOR_MASKS])
+        floor = noise_floor(given.masks, FLOOR_MASKS)
         print(f"mask-SSIM begins at {floor:.3f}, noise against noise")
     if args.output:
         table.insert(0, "name", given.names)

@@ -1,43 +1,67 @@
 """Read folders of generated images of any system, to score them with the same metrics."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from vdg.clutter import composed, is_clutter
 from vdg.decoding import open_file, opened, upright
 from vdg.errors import InputError
 from vdg.evaluation.names import SUFFIXES, VIS, bare, places, target_of
 from vdg.keypoints.by_picture import ByPicture
+from vdg.large_arrays import Array, Computed, Spool, bits, masks_of
 from vdg.pose import pose_mask
 
-Pictures = dict[str, np.ndarray]
-"""Images by file name without suffix, sorted by name: uint8 (H, W, 3) each."""
+Pictures = dict[str, Array]
+"""Images by file name without suffix, sorted by name: uint8 (H, W, 3) each, read when indexed."""
+
+
+class Folder(Mapping[str, np.ndarray]):
+    """The JPEG and PNG files of a folder by name without suffix, sorted, decoded when asked for.
+
+    mode: "RGB", or "L" for masks (H, W).
+    Raises InputError for a folder without images and two files of equal stem, and, when an image is
+    asked for, if it does not decode or has transparent pixels.
+    """
+
+    def __init__(self, folder: Path, mode: str = "RGB"):
+        self.folder, self.mode = Path(folder), mode
+        if not self.folder.is_dir():
+            raise InputError(f"{folder} is not a folder of pictures")
+        self._files: dict[str, Path] = {}
+        for path in sorted(self.folder.iterdir()):
+            if path.suffix.lower() not in SUFFIXES or is_clutter(path.name):
+                continue
+            if (name := composed(path.stem)) in self._files:
+                raise InputError(f"{folder} holds two pictures named {name}: remove one")
+            self._files[name] = path
+        if not self._files:
+            raise InputError(f"{folder} holds no JPEG or PNG files")
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return _read(self._files[name], self.mode)
 
 
 def read_folder(folder: Path, mode: str = "RGB") -> Pictures:
-    """Read the JPEG and PNG files of a folder. mode: "RGB", or "L" for masks (H, W).
+    """Decode all images of a `Folder`. Raises InputError as that does.
 
-    Raises InputError for a folder without images, a file that does not decode or has transparent
-    pixels, and two files of equal stem.
+    Their pixels are kept in a temporary file: a test list of a large data set exceeds the memory.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder of pictures")
-    files = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not is_clutter(path.name)
-    )
-    if not files:
-        raise InputError(f"{folder} holds no JPEG or PNG files")
-    pictures: Pictures = {}
-    for file in files:
-        if (name := composed(file.stem)) in pictures:
-            raise InputError(f"{folder} holds two pictures named {name}: remove one")
-        pictures[name] = _read(file, mode)
-    return pictures
+    spool = Spool()
+    return {name: spool.keep(image) for name, image in progress(Folder(folder, mode))}
+
+
+def progress(pictures: Mapping[str, np.ndarray]) -> Iterable[tuple[str, np.ndarray]]:
+    """The items of a `Folder`, or of another mapping, while a bar tells how many were decoded."""
+    return tqdm(pictures.items(), desc="read", unit=" pictures", disable=None)
 
 
 def _read(file: Path, mode: str) -> np.ndarray:
@@ -97,7 +121,7 @@ def partners(pictures: Pictures, others: Pictures, kind: str, partner: str) -> P
     return {name: others[known[target]] for name, target in found.items() if target}
 
 
-def stack(generated: Pictures, targets: Pictures) -> tuple[list[str], np.ndarray, np.ndarray]:
+def stack(generated: Pictures, targets: Pictures) -> tuple[list[str], Array, Array]:
     """Names, generated and target images (N, H, W, 3), of equal names, in the targets' order.
 
     Raises InputError for images of another size.
@@ -111,8 +135,13 @@ def stack(generated: Pictures, targets: Pictures) -> tuple[list[str], np.ndarray
                     f"the first target {_size(size)}: all must be of one size"
                 )
     names = list(targets)
-    both = [np.stack([pictures[name] for name in names]) for pictures in (generated, targets)]
-    return names, *both
+    return names, *(_stacked([pictures[n] for n in names]) for pictures in (generated, targets))
+
+
+def _stacked(pictures: list[Array]) -> Array:
+    """Pictures of one size as one array."""
+    shape = len(pictures), *pictures[0].shape
+    return Computed(shape, lambda which: np.stack([pictures[i][:] for i in which]))
 
 
 def require_same_names(one: Pictures, other: Pictures, first: str, second: str) -> None:
@@ -126,28 +155,31 @@ def require_same_names(one: Pictures, other: Pictures, first: str, second: str) 
             )
 
 
-def stack_masks(masks: Pictures, targets: Pictures, folder: Path) -> np.ndarray:
+def stack_masks(masks: Pictures, targets: Pictures, folder: Path) -> Array:
     """Masks of the targets, (H, W) each, as bool (N, H, W), body above 127, named as `partners`.
 
     folder: where they are from, for messages.
     Raises InputError for a mask without a target, of another size or without a body.
     """
     masks = partners(targets, masks, "target", "mask")
+    bodies = []
     for name, target in targets.items():
         if masks[name].shape != target.shape[:2]:
             raise InputError(
                 f"{name}: the mask is {_size(masks[name].shape)}, its target {_size(target.shape)}"
             )
-        if not (masks[name] > 127).any():  # the mask-SSIM of such a pair is always 1
+        body = masks[name][:] > 127
+        if not body.any():  # the mask-SSIM of such a pair is always 1
             raise InputError(
                 f"{folder}: the mask of {name} has no pixel above 127: save masks white on black, "
                 "the body as 255"
             )
-    return np.stack([masks[name] > 127 for name in targets])
+        bodies.append(bits(body[None]))
+    return masks_of(np.concatenate(bodies), *body.shape)
 
 
-def draw_masks(keypoints: Sequence[Path], targets: Pictures) -> np.ndarray:
-    """Pose masks M_b of the targets, (N, H, W), from files of key points that name their pictures.
+def draw_masks(keypoints: Sequence[Path], targets: Pictures) -> Array:
+    """Pose masks M_b of the targets, bool (N, H, W), from files that name their pictures.
 
     A target uses the row whose name its file name is or ends in, because other systems name their
     files SOURCE___TARGET; of several such rows, that of the longest name.
@@ -156,8 +188,9 @@ def draw_masks(keypoints: Sequence[Path], targets: Pictures) -> np.ndarray:
     """
     rows = _rows(keypoints)
     where = ", ".join(map(str, keypoints))
+    size = next(iter(targets.values())).shape[:2]
     masks = []
-    for name, target in targets.items():
+    for name in targets:
         row = name if name in rows else target_of(name, rows)
         if row is None:
             raise InputError(
@@ -165,13 +198,13 @@ def draw_masks(keypoints: Sequence[Path], targets: Pictures) -> np.ndarray:
                 "or the file of the other split to --keypoints"
             )
         given, picture = rows[row]
-        joints = given.pixels(picture, target.shape[:2])
+        joints = given.pixels(picture, size)
         if (joints < 0).all():  # an empty mask, with which mask-SSIM is always 1
             raise InputError(f"{given.path} has no joint for {name}: leave its picture out")
-        masks.append(pose_mask(joints, *target.shape[:2]))
+        masks.append(bits(pose_mask(joints, *size)[None]))
     for given in {id(given): given for given, _ in rows.values()}.values():
         given.say_beyond()
-    return np.stack(masks)
+    return masks_of(np.concatenate(masks), *size)
 
 
 def _rows(keypoints: Sequence[Path]) -> dict[str, tuple[ByPicture, str]]:

@@ -7,6 +7,7 @@ from tqdm import tqdm
 from vdg.data.batches import PairData, to_uint8
 from vdg.data.pairs import draw_pairs
 from vdg.errors import InputError
+from vdg.large_arrays import Array, spooled, taken
 from vdg.settings import EvaluationConfig
 
 BATCH = 50
@@ -28,13 +29,16 @@ class EvalPairs:
         if len(drawn) < count:
             print(f"the data set has {len(drawn)} {split} pairs, fewer than the {count} configured")
 
-    def images(self, side: int, which=slice(None)) -> np.ndarray:
-        """uint8 (N, H, W, 3): the sources (side 0) or targets (side 1) of the pairs `which`."""
-        return self.data.images[self.positions[which, side].to(self.data.device)].cpu().numpy()
+    def images(self, side: int) -> Array:
+        """uint8 (N, H, W, 3): the sources (side 0) or targets (side 1) of the pairs."""
+        return self._of(self.data.images, side)
 
-    def masks(self) -> np.ndarray:
+    def masks(self) -> Array:
         """bool (N, H, W): the targets' pose masks M_b."""
-        return self.data.masks[self.positions[:, 1].to(self.data.device)].cpu().numpy()
+        return self._of(self.data.masks, 1)
+
+    def _of(self, array: Array, side: int) -> Array:
+        return taken(array, self.positions[:, side].numpy())
 
     @property
     def shown(self) -> np.ndarray:
@@ -43,18 +47,16 @@ class EvalPairs:
     def examples(self, which: np.ndarray) -> dict[str, np.ndarray]:
         """Source image, target image and target key points of the pairs `which`."""
         joints = self.data.keypoints[self.positions[which, 1].to(self.data.device)].cpu().numpy()
-        source, target = (self.images(side, which) for side in (0, 1))
+        source, target = (self.images(side)[which] for side in (0, 1))
         return {"source": source, "target": target, "keypoints": joints}
 
 
 @torch.inference_mode()
-def generate(generator, pairs: EvalPairs) -> np.ndarray:
-    """The generated images of a test list: uint8 (N, H, W, 3).
+def generate(generator, pairs: EvalPairs) -> Array:
+    """The generated images of a test list, in a temporary file: uint8 (N, H, W, 3).
 
     In float32 whatever the training used: generating is cheap, and scores then do not depend on it.
     """
-    images = []
-    for chunk in tqdm(pairs.positions.split(BATCH), desc="generate", unit="batch", disable=None):
-        batch = pairs.data.batch(chunk)
-        images.append(to_uint8(generator(batch.I_a, batch.K_a, batch.K_b)))
-    return np.concatenate(images)
+    bar = tqdm(pairs.positions.split(BATCH), desc="generate", unit="batch", disable=None)
+    batches = map(pairs.data.batch, bar)
+    return spooled(to_uint8(generator(batch.I_a, batch.K_a, batch.K_b)) for batch in batches)

@@ -13,6 +13,7 @@ from vdg.evaluation.names import pair_name, strip_name
 from vdg.evaluation.pairs import EvalPairs, generate
 from vdg.files import replacing_folder
 from vdg.keypoints.annotations import PAIRS_HEADER
+from vdg.large_arrays import Array
 from vdg.runtime import select_device, set_up
 from vdg.settings import EvaluationConfig
 
@@ -27,7 +28,7 @@ def generate_pictures(config: EvaluationConfig, data: Path, model: Path, output:
     write_pictures(output, pairs, generate(generator, pairs))
 
 
-def write_pictures(folder: Path, pairs: EvalPairs, generated: np.ndarray) -> None:
+def write_pictures(folder: Path, pairs: EvalPairs, generated: Array) -> None:
     """Write generated images (N, H, W, 3) under the field's names, in place of `folder`.
 
     generated/SOURCE__TARGET.png: the image alone. target/: the real one, of the same name.
@@ -35,21 +36,22 @@ def write_pictures(folder: Path, pairs: EvalPairs, generated: np.ndarray) -> Non
     side, as PATN's code writes and reads them. pairs.csv: the list, in its order.
     """
     names, joints = pairs.data.names, pairs.data.keypoints.cpu().numpy()
+    shown = pairs.images(0), pairs.images(1), generated
     rows = [PAIRS_HEADER]
     with replacing_folder(folder) as new:
         for kind in ("generated", "target", "strips"):
             (new / kind).mkdir()
         for i, (a, b) in enumerate(tqdm(pairs.positions.tolist(), desc="write", disable=None)):
-            source, target = (pairs.images(side, [i])[0] for side in (0, 1))
+            source, target, image = (array[i] for array in shown)
             poses = [skeleton(joints[j], np.zeros_like(source)) for j in (a, b)]
-            strip = np.hstack([source, poses[0], target, poses[1], generated[i]])
+            strip = np.hstack([source, poses[0], target, poses[1], image])
             name = pair_name(names[a], names[b])
-            for path, image in (
-                (new / "generated" / f"{name}.png", generated[i]),
+            for path, picture in (
+                (new / "generated" / f"{name}.png", image),
                 (new / "target" / f"{name}.png", target),
                 (new / "strips" / f"{strip_name(names[a], names[b])}.png", strip),
             ):
-                Image.fromarray(image).save(path)
+                Image.fromarray(picture).save(path)
             rows.append(f"{names[a]},{names[b]}")
         text = "\n".join(rows) + "\n"
         (new / "pairs.csv").write_bytes(text.encode("utf-8", "surrogateescape"))

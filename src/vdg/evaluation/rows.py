@@ -12,6 +12,7 @@ from vdg.evaluation import pose_metrics
 from vdg.evaluation.pairs import EvalPairs, generate
 from vdg.evaluation.pictures import write_pictures
 from vdg.files import read_arrays, write_arrays, write_bytes, write_json
+from vdg.large_arrays import CHUNK, Array, Computed, taken
 from vdg.layout import REFERENCES
 from vdg.metrics import classifiers, perceptual
 from vdg.metrics.fid import Statistics, statistics
@@ -35,20 +36,19 @@ def references(config: EvaluationConfig, data: Path, output: Path) -> None:
     evaluated, train = load_pairs(data, [config.split, "train"], device)
     pairs = EvalPairs(evaluated, config)
     targets = pairs.images(1)
-    trained_on = train.pairs.unique().to(train.device)
+    trained_on = train.pairs.unique().numpy()
     if config.pose == "silhouettes":
-        silhouettes = pose_metrics.silhouettes_of(data, train)[trained_on]
-        pose_metrics.save_segmenter(output, train_segmenter(train.images[trained_on], silhouettes))
+        silhouettes = pose_metrics.silhouettes_of(data, train)
+        images, bodies = (taken(array, trained_on) for array in (train.images, silhouettes))
+        pose_metrics.save_segmenter(output, train_segmenter(images, bodies, device))
     scorer = _scorer(config, data, pairs, output)
     features = scorer.features(train.images)[_not_evaluated(train, evaluated)]
     scorer.references["train_fid"] = statistics(features)
-    total = sum(train.images[chunk].long().sum(0) for chunk in trained_on.split(256))
-    mean = (total / len(trained_on)).round().to(torch.uint8).cpu().numpy()
-    copied, mean_image = pairs.images(0), np.broadcast_to(mean, targets.shape)
-    floor = noise_floor(scorer.masks[:FLOOR_MASKS])
-    for name, images in zip(REFERENCES, (targets, copied, mean_image), strict=True):
-        about = {"mask_ssim_floor": floor}
-        _write(output, name, scorer, np.ascontiguousarray(images), pairs, about)
+    mean = _mean(taken(train.images, trained_on))
+    mean_image = Computed(targets.shape, lambda which: np.repeat(mean[None], len(which), 0))
+    floor = noise_floor(scorer.masks, FLOOR_MASKS)
+    for name, images in zip(REFERENCES, (targets, pairs.images(0), mean_image), strict=True):
+        _write(output, name, scorer, images, pairs, {"mask_ssim_floor": floor})
     write_arrays(output / "samples.safetensors", pairs.examples(pairs.shown))
     arrays = {
         f"{name}.{key}": array
@@ -85,6 +85,13 @@ def evaluate(
     write_arrays(output / "extremes.safetensors", examples)
     if pictures:
         write_pictures(pictures, pairs, generated)
+
+
+def _mean(images: Array) -> np.ndarray:
+    """The mean of uint8 images (N, H, W, 3), rounded: uint8 (H, W, 3)."""
+    starts = range(0, len(images), CHUNK)
+    total = sum(images[i : i + CHUNK].sum(0, dtype=np.int64) for i in starts)
+    return (torch.as_tensor(total) / len(images)).round().to(torch.uint8).numpy()
 
 
 def extremes(scores: np.ndarray) -> np.ndarray:
@@ -144,7 +151,7 @@ def _read_statistics(references: Path) -> dict[str, Statistics]:
 
 
 def _write(
-    output: Path, name: str, scorer: Scorer, images, pairs: EvalPairs, about: dict
+    output: Path, name: str, scorer: Scorer, images: Array, pairs: EvalPairs, about: dict
 ) -> pd.DataFrame:
     metrics, table = scorer(images)
     names, joints = np.array(pairs.data.names), pairs.data.keypoints.cpu().numpy()

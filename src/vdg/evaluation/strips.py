@@ -1,14 +1,15 @@
 """Strips: source, target, generated image and more side by side, as the field saves its results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from vdg.errors import InputError
-from vdg.evaluation.image_folders import Pictures
+from vdg.evaluation.image_folders import Pictures, progress
 from vdg.evaluation.names import MARKET
+from vdg.large_arrays import Spool
 
 LAYOUTS = {
     3: ("source", "target", "generated"),  # Def-GAN's, VU-Net's
@@ -57,7 +58,7 @@ def parse_panels(text: str) -> int | Sequence[str]:
 
 
 def split(
-    strips: Pictures,
+    strips: Mapping[str, np.ndarray],
     where: Path,
     panels: int | Sequence[str] | None = None,
     size: tuple[int, int] | None = None,
@@ -72,12 +73,6 @@ def split(
     Raises InputError where nothing or several things fit, and where what is known contradicts.
     """
     height, width = next(iter(strips.values())).shape[:2]
-    for name, strip in strips.items():
-        if strip.shape[:2] != (height, width):
-            raise InputError(
-                f"{where}: {name} is {_size(*strip.shape[:2])}, the first strip "
-                f"{_size(height, width)}: all must be of one size"
-            )
     if panels is None:
         panels = _count(list(strips), height, width, where, size)
         if panels not in LAYOUTS:
@@ -94,12 +89,17 @@ def split(
                 f"{where}: {count} panels of {_size(height, width // count)}, but images of such "
                 f"names have another aspect: if it is right, say --panels {','.join(panels)}"
             )
-    cut = {name: np.split(strip, len(panels), axis=1) for name, strip in strips.items()}
-    generated, targets = (
-        {name: pieces[panels.index(kind)] for name, pieces in cut.items()}
-        for kind in ("generated", "target")
-    )
-    return Strips(generated, targets, panels, (height, width // len(panels)))
+    spool, cut = Spool(), {"generated": {}, "target": {}}
+    for name, strip in progress(strips):
+        if strip.shape[:2] != (height, width):
+            raise InputError(
+                f"{where}: {name} is {_size(*strip.shape[:2])}, the first strip "
+                f"{_size(height, width)}: all must be of one size"
+            )
+        pieces = np.split(strip, len(panels), axis=1)
+        for kind, pictures in cut.items():
+            pictures[name] = spool.keep(pieces[panels.index(kind)])
+    return Strips(cut["generated"], cut["target"], panels, (height, width // len(panels)))
 
 
 def _require_panels(

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from vdg.blocks import Decoder, Encoder
 from vdg.data.batches import from_uint8
+from vdg.large_arrays import Array
 
 WIDTHS = [16, 32, 64]
 STEPS, BATCH, LEARNING_RATE = 250, 32, 2e-3
@@ -55,20 +56,21 @@ class Segmenter(nn.Module):
         return self.decoder(features[-1], features[:-1])[:, 0]
 
 
-def train_segmenter(images: Tensor, silhouettes: Tensor) -> Segmenter:
+def train_segmenter(images: Array, silhouettes: Array, device="cpu") -> Segmenter:
     """Train a person segmenter on real images and blurred copies of them.
 
     The blur makes the segmenter robust to blurred images: the metric measures the pose, and
     sharpness is measured separately.
-    images: uint8 (N, H, W, 3); silhouettes: bool (N, H, W); both on the training device.
+    images: uint8 (N, H, W, 3); silhouettes: bool (N, H, W).
     The result depends on torch's random state.
     """
-    network = Segmenter().to(images.device, memory_format=torch.channels_last)
+    network = Segmenter().to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     for step in tqdm(range(STEPS), desc="train segmenter", unit="step", disable=None):
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / STEPS)
-        drawn = torch.randint(len(images), (BATCH,)).to(images.device)
-        x, y = from_uint8(images[drawn]), silhouettes[drawn].float()
+        drawn = torch.randint(len(images), (BATCH,)).numpy()
+        x, y = (torch.as_tensor(array[drawn]).to(device) for array in (images, silhouettes))
+        x, y = from_uint8(x), y.float()
         if step % 2:
             x, y = x.flip(3), y.flip(2)
         size, coarse = x.shape[2:], 2 ** int(torch.randint(3, ()))
@@ -86,14 +88,14 @@ class SilhouetteIoU:
     silhouettes: bool (N, H, W), of the targets.
     """
 
-    def __init__(self, network: Segmenter, silhouettes: Tensor):
-        self.network, self.silhouettes = network, silhouettes
+    def __init__(self, network: Segmenter, silhouettes: Array, device="cpu"):
+        self.network, self.silhouettes, self.device = network, silhouettes, device
 
     @torch.no_grad()
     def __call__(self, images: np.ndarray, chunk: slice) -> dict[str, Tensor]:
         """images: uint8 (B, H, W, 3), of the pairs `chunk`."""
-        targets = self.silhouettes[chunk]
-        segmented = self.network(from_uint8(torch.as_tensor(images).to(targets.device))) > 0
+        targets = torch.as_tensor(self.silhouettes[chunk]).to(self.device)
+        segmented = self.network(from_uint8(torch.as_tensor(images).to(self.device))) > 0
         return {"pose_iou": intersection_over_union(segmented, targets).cpu()}
 
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from vdg.errors import InputError
+from vdg.large_arrays import Array, Computed
 from vdg.metrics import classifiers
 from vdg.metrics.fid import Statistics, fid, statistics
 from vdg.metrics.inception_score import inception_score
@@ -19,12 +20,13 @@ from vdg.metrics.ssim import WINDOWS, mask_ssim, ssim
 BATCH = 50
 WIDE = len(WINDOWS["wide"][0])  # of smaller images there is no such SSIM
 FLOOR_MASKS = 1000  # enough to estimate the noise floor of mask-SSIM
+FLOOR_CHUNK = 128  # noise images at once: whole numbers of four bytes, which are drawn together
 
 
 class Scorer:
     """Scores generated images against the targets of one test list.
 
-    targets: uint8 (N, H, W, 3).
+    targets: uint8 (N, H, W, 3), read chunk by chunk, as all images are.
     masks: bool (N, H, W), pose masks of the targets; None omits the masked metrics.
     classifier: network of IS and FID; None omits both.
     crop_width: width of the central crop for a second SSIM without white margins; None omits it.
@@ -40,8 +42,8 @@ class Scorer:
 
     def __init__(
         self,
-        targets: np.ndarray,
-        masks: np.ndarray | None,
+        targets: Array,
+        masks: Array | None,
         classifier: classifiers.Classifier | None,
         crop_width: int | None = None,
         pose: PoseMetric | None = None,
@@ -61,7 +63,7 @@ class Scorer:
             references = {"fid": statistics(self.features(targets))}
         self.references = references or {}
 
-    def __call__(self, generated: np.ndarray) -> tuple[dict[str, float], pd.DataFrame]:
+    def __call__(self, generated: Array) -> tuple[dict[str, float], pd.DataFrame]:
         """generated: uint8 (N, H, W, 3). Returns (metrics of the set, metrics of each pair)."""
         columns: dict[str, list] = {}
         spans = range(0, len(generated), BATCH)
@@ -83,11 +85,12 @@ class Scorer:
         name = self.classifier.name
         return "" if name == "Inception-2015" else "_" + name.lower().replace("-", "_")
 
-    def _set_metrics(self, generated: np.ndarray) -> dict[str, float]:
+    def _set_metrics(self, generated: Array) -> dict[str, float]:
         features, probabilities = self._classify(generated)
         scored = {"is": probabilities}
-        if self.masks is not None:
-            scored["mask_is"] = self._classify(generated * self.masks[..., None])[1]
+        if (masks := self.masks) is not None:
+            masked = Computed(generated.shape, lambda i: generated[i] * masks[i][..., None])
+            scored["mask_is"] = self._classify(masked)[1]
         metrics, suffix = {}, self.classifier_suffix
         for name, given in scored.items():
             metrics[name + suffix], metrics[f"{name}{suffix}_splits_std"] = inception_score(given)
@@ -126,11 +129,11 @@ class Scorer:
         metrics["target_gradient"] = gradient_magnitude(y)
         return metrics
 
-    def features(self, images: np.ndarray | torch.Tensor) -> np.ndarray:
+    def features(self, images: Array) -> np.ndarray:
         """The classifier's features (N, D) of uint8 images (N, H, W, 3)."""
         return self._classify(images)[0]
 
-    def _classify(self, images: np.ndarray | torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def _classify(self, images: Array) -> tuple[np.ndarray, np.ndarray]:
         both = [
             self.classifier(_channels_first(images[i : i + BATCH]))
             for i in tqdm(range(0, len(images), BATCH), desc="classify", disable=None)
@@ -139,7 +142,7 @@ class Scorer:
         return torch.cat(features).numpy(), torch.cat(probabilities).numpy()
 
 
-def _channels_first(images: np.ndarray | torch.Tensor) -> torch.Tensor:
+def _channels_first(images: np.ndarray) -> torch.Tensor:
     return torch.as_tensor(images).permute(0, 3, 1, 2)
 
 
@@ -149,9 +152,22 @@ def _padded(images: torch.Tensor, width: int) -> torch.Tensor:
     return F.pad(images, (left, width - images.shape[3] - left), value=255)
 
 
-def noise_floor(masks: np.ndarray) -> float:
-    """mask-SSIM between two noise images under the targets' masks: the floor of the metric."""
-    rng = np.random.default_rng(0)
-    shape = (*masks.shape, 3)
-    x, y = (_channels_first(rng.integers(0, 256, shape, np.uint8)) for _ in range(2))
-    return float(mask_ssim(x, y, torch.as_tensor(masks)[:, None]).mean())
+def noise_floor(masks: Array, most: int) -> float:
+    """mask-SSIM between two noise images under the targets' masks: the floor of the metric.
+
+    most: so many of the masks, the first, are enough.
+    """
+    count, *size = min(most, len(masks)), *masks.shape[1:]
+    one, other = (np.random.default_rng(0) for _ in range(2))
+    chunks = [range(i, min(i + FLOOR_CHUNK, count)) for i in range(0, count, FLOOR_CHUNK)]
+    for chunk in chunks:  # the other's images come after all of the one's
+        _noise(other, len(chunk), size)
+    scores = []
+    for chunk in chunks:
+        x, y = (_channels_first(_noise(rng, len(chunk), size)) for rng in (one, other))
+        scores.append(mask_ssim(x, y, torch.as_tensor(masks[chunk])[:, None]))
+    return float(torch.cat(scores).mean())
+
+
+def _noise(rng: np.random.Generator, count: int, size: list[int]) -> np.ndarray:
+    return rng.integers(0, 256, (count, *size, 3), np.uint8)

@@ -1,14 +1,14 @@
 """A CSV of scored folders of images, one row each."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from vdg.errors import InputError
 from vdg.files import write_bytes
+from vdg.large_arrays import Array
 from vdg.version import __version__
 
 COLUMNS = [
@@ -24,13 +24,14 @@ COLUMNS = [
 HASHES = ["generated_sha256", "targets_sha256"]
 
 
-def digest(names: Iterable[str], images: np.ndarray) -> str:
+def digest(names: Sequence[str], images: Array) -> str:
     """SHA-256 over names and pixels, by name: equal for equal images in any file format.
 
     images: uint8 (N, H, W, 3).
     """
     found = hashlib.sha256()
-    for name, image in sorted(zip(names, images, strict=True), key=lambda pair: pair[0]):
+    for i in sorted(range(len(images)), key=lambda i: names[i]):
+        name, image = names[i], images[i]
         found.update(f"{name}\n{image.shape}\n".encode("utf-8", "surrogateescape"))
         found.update(image.tobytes())
     return found.hexdigest()
