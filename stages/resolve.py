@@ -51,13 +51,15 @@ class ShapesOnly(torch.overrides.TorchFunctionMode):
     long as the rest of this stage.
     """
 
-    AS_IT_IS = (Tensor.normal_, Tensor.uniform_, Tensor.__truediv__, normalize)
+    AS_IT_IS = (Tensor.normal_, Tensor.uniform_, normalize)
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if getattr(function, "__module__", None) == "torch.nn.init":
             return kwargs["tensor"]
         if function in self.AS_IT_IS:
+            return args[0]
+        if function is Tensor.div and getattr(args[1], "shape", ()) == ():
             return args[0]
         if function in (torch.mv, torch.vdot):  # the power iteration of a spectral norm
             return args[0][..., 0]
