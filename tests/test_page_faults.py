@@ -270,7 +270,7 @@ def test_a_password_comes_from_a_file_or_a_variable(tmp_path, monkeypatch):
 def test_few_calls_wait_and_one_runs(server, small_model):
     """Of 40 visitors at once one is served, 32 wait, and the others are turned away."""
     address, _, go = server
-    url, body = f"{address}/gradio_api/call/pose", {"data": ["walk", 77, str(small_model)]}
+    url, body = f"{address}/gradio_api/call/pose", {"data": ["walk", 77, small_model.name]}
     first = requests.post(url, json=body, timeout=30)
     time.sleep(1)  # until it has left the queue
     answers = [first, *(requests.post(url, json=body, timeout=30) for _ in range(39))]
@@ -318,7 +318,7 @@ def call(address, name, *data):
 
 
 def test_a_handler_answers(server, small_model):
-    event, (value,) = call(server[0], "pose", "walk", 0, str(small_model))
+    event, (value,) = call(server[0], "pose", "walk", 0, small_model.name)
     assert event == "complete"
     assert value["size"] == SIZE
 
@@ -328,7 +328,7 @@ def test_a_handler_answers(server, small_model):
 )
 def test_a_file_of_the_machine_is_no_upload(server, small_model, path):
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    event, told = call(server[0], "upload", file, str(small_model))
+    event, told = call(server[0], "upload", file, small_model.name)
     assert event == "error"
     assert "root:" not in json.dumps(told)
 
@@ -355,7 +355,7 @@ def converse(address, session, name, *data):
 @pytest.fixture(scope="module")
 def session(server, small_model):
     """A session with a selected person."""
-    success, output = converse(server[0], "test", "wrapped", str(small_model))
+    success, output = converse(server[0], "test", "wrapped", small_model.name)
     assert success
     return output["data"][1]
 
@@ -364,14 +364,14 @@ def session(server, small_model):
 def test_a_handler_answers_damage_with_a_message(server, small_model, session, value):
     sendable = json.loads(json.dumps(value).replace("NaN", "null").replace("Infinity", "9e99"))
     success, output = converse(
-        *(server[0], "test", "draw", str(small_model), None, session, sendable),
+        *(server[0], "test", "draw", small_model.name, None, session, sendable),
     )
     assert not success
     assert output["error"]  # nothing to read where an exception is no message
 
 
 def test_a_handler_draws(server, small_model, session):
-    data = str(small_model), None, session, joints(9, 9)
+    data = small_model.name, None, session, joints(9, 9)
     success, output = converse(server[0], "test", "draw", *data)
     assert success
     assert "ms on cpu" in output["data"][3]  # a doubt about the pose may follow
