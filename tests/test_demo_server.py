@@ -30,8 +30,9 @@ SETTINGS = {"steps": 1, "batch_size": 4, "learning_rate": 1e-3, "size": SIZE, "w
 HOLD = """
 import signal, sys, time
 from vdg.inference.private_folder import private_folder
-# whatever the tests themselves were started with, such as nohup
+# whatever the tests themselves were started with, such as nohup, or in the background
 signal.signal(signal.SIGHUP, signal.SIG_IGN if "ignore" in sys.argv else signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with private_folder() as folder:
     (folder / "upload").mkdir()
     (folder / "upload" / "a.png").write_bytes(b"x")

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,9 +124,16 @@ def test_a_file_that_is_not_there(tmp_path):
         reading.read(tmp_path)
 
 
+@pytest.fixture
+def _subnormals():
+    """Numbers that a training in the process of the tests has had rounded to 0."""
+    torch.set_flush_denormal(False)
+
+
 values = st.one_of(st.integers(), st.floats(), st.text(max_size=3), st.none(), st.booleans())
 
 
+@pytest.mark.usefixtures("_subnormals")
 @given(changes=st.dictionaries(st.integers(0, 53), values, max_size=5))
 def test_joints_are_where_the_file_says_or_refused(tmp_path_factory, changes):
     try:
