@@ -114,12 +114,6 @@ def test_scores_are_marked_in_pairs(page):
     assert marks == ["scores", "/scores"] * (len(marks) // 2)
 
 
-def test_what_has_arrived_is_no_longer_expected():
-    here = {name for name in MADE if (ROOT / name).exists()}
-    here |= {f"make {target}" for target in targets()} & MADE
-    assert not here, f"delete from MADE: {here}"
-
-
 # --- what is typed --------------------------------------------------------------------------------
 
 
