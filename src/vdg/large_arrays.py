@@ -88,9 +88,8 @@ class Spool:
     """
 
     def __init__(self):
-        self.folder = os.environ.get("TMPDIR") or next(
-            (folder for folder in ("/var/tmp",) if os.access(folder, os.W_OK)), None
-        )
+        writable = os.access("/var/tmp", os.W_OK)
+        self.folder = os.environ.get("TMPDIR") or ("/var/tmp" if writable else None)
         self.file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115, of the process
         self.size = 0
 
