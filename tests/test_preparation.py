@@ -53,7 +53,7 @@ def archive(fetched):
     """Its archive and annotations, in the form in which a user has those of Market-1501."""
     parts = ("train", "test")
     listed = {part: str(fetched / f"annotation-{part}.csv") for part in parts}
-    return {"archive": str(fetched / "synthetic.zip"), "annotations": listed}
+    return {"archive": str(fetched / "people.zip"), "annotations": listed}
 
 
 def rewrite(folder, part, change):

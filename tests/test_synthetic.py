@@ -24,7 +24,7 @@ FILES = (
     "annotation-train.csv",
     "silhouettes-test.safetensors",
     "silhouettes-train.safetensors",
-    "synthetic.zip",
+    "people.zip",
 )
 SHOULDERS_HIPS = [2, 5, 8, 11]
 SIZE = {"height": 32, "train_identities": 3, "test_identities": 2, "views": 3, "seed": 0}
@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
 
 
 def members(folder):
-    with zipfile.ZipFile(folder / "synthetic.zip") as archive:
+    with zipfile.ZipFile(folder / "people.zip") as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
@@ -175,7 +175,7 @@ def test_archive_is_read_as_market1501(folder):
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
     for name in members(folder):
         assert re.fullmatch(r"bounding_box_(train|test)/\d{4}_c[1-6]s\d_\d{6}_\d\d\.png", name)
-    parts = read_all(market1501, folder / "synthetic.zip", height=32, width=16)
+    parts = read_all(market1501, folder / "people.zip", height=32, width=16)
     assert [len(parts[part]) for part in ("train", "test")] == [9, 6]
     assert len(set(parts["train"].identities)) == 3
     assert not set(parts["train"].identities) & set(parts["test"].identities)
@@ -183,7 +183,7 @@ def test_archive_is_read_as_market1501(folder):
 
 def test_archive_holds_what_render_draws(folder):
     keypoints = read_keypoints(folder / "annotation-test.csv")
-    parts = read_all(market1501, folder / "synthetic.zip", height=32, width=16)
+    parts = read_all(market1501, folder / "people.zip", height=32, width=16)
     names, masks = read_silhouettes(folder / "silhouettes-test.safetensors")
     assert names == list(keypoints) == parts["test"].names
     assert list(read_keypoints(folder / "annotation-train.csv")) == parts["train"].names

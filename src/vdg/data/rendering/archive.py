@@ -23,7 +23,7 @@ from vdg.keypoints.annotations import write_keypoints
 
 Renderer = Callable[[int, int, int, int], Picture]
 """Render (identity, view, height, seed); a function of a module, which other processes import."""
-ARCHIVE = "synthetic.zip"
+ARCHIVE = "people.zip"
 WORTH_A_PROCESS = 200  # minimum number of crops per process
 
 
@@ -39,7 +39,7 @@ def write_archive(
 ) -> None:
     """Render the data set and write it under `folder` in the form of a real data set.
 
-    synthetic.zip: PNG crops of height x height // 2 pixels in Market-1501's layout. Training
+    people.zip: PNG crops of height x height // 2 pixels in Market-1501's layout. Training
         identities have odd numbers and test identities even ones, so that changing the count of one
         split leaves the other unchanged.
     annotation-train.csv, annotation-test.csv: key points, as vdg.keypoints.annotations
