@@ -11,6 +11,8 @@ from vdg.large_arrays import Array, spooled, taken
 from vdg.settings import EvaluationConfig
 
 BATCH = 50
+PIXELS = 2**20
+"""Of a batch's images at most, because the activations of large ones would fill the memory."""
 SHOWN = 10  # pairs in the qualitative grid, evenly spaced in the test list
 
 
@@ -57,6 +59,7 @@ def generate(generator, pairs: EvalPairs) -> Array:
 
     In float32 whatever the training used: generating is cheap, and scores then do not depend on it.
     """
-    bar = tqdm(pairs.positions.split(BATCH), desc="generate", unit="batch", disable=None)
+    size = min(BATCH, max(1, PIXELS // (pairs.data.height * pairs.data.width)))
+    bar = tqdm(pairs.positions.split(size), desc="generate", unit="batch", disable=None)
     batches = map(pairs.data.batch, bar)
     return spooled(to_uint8(generator(batch.I_a, batch.K_a, batch.K_b)) for batch in batches)
