@@ -13,7 +13,7 @@ from vdg.settings import EvaluationConfig
 BATCH = 50
 PIXELS = 2**20
 """Of a batch's images at most, because the activations of large ones would fill the memory."""
-SHOWN = 10  # pairs in the qualitative grid, evenly spaced in the test list
+SHOWN = 12  # pairs in the qualitative grid, evenly spaced in the test list
 
 
 class EvalPairs:
