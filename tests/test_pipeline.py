@@ -79,8 +79,6 @@ def test_alpha_retrains_only_what_uses_it(repository):
 
 
 TOY = """
-from typing import Literal
-
 import torch
 from torch import nn
 
@@ -93,15 +91,13 @@ from vdg.training.task import ADVERSARIAL_BETA, Task, step
 class Stage1Settings(TrainingSettings):
     width: Count = 4
     l1_weight: Weight = 10.0
-    activation: Literal["relu", "tanh"] = "relu"
 
 
 class Generator(nn.Module):
-    def __init__(self, width, activation):
+    def __init__(self, width):
         super().__init__()
-        act = nn.ReLU() if activation == "relu" else nn.Tanh()
         self.layers = nn.Sequential(
-            nn.Conv2d(21, width, 3, padding=1), act, nn.Conv2d(width, 3, 3, padding=1), nn.Tanh()
+            nn.Conv2d(21, width, 3, 1, 1), nn.ReLU(), nn.Conv2d(width, 3, 3, 1, 1), nn.Tanh()
         )
 
     def forward(self, I_a, K_a, K_b):
@@ -125,7 +121,7 @@ class Adversarial(Task):
 
 
 def build_stage1(settings):
-    return Generator(settings.width, settings.activation)
+    return Generator(settings.width)
 
 
 stage1_task = Adversarial
