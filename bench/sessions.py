@@ -1,6 +1,6 @@
 """The memory of `vdg demo` while visitors come: each opens the page, and uploads a picture.
 
-    python -m bench.sessions [--visitors 200] [--model FILE]
+    python -m bench.sessions [--visitors 400] [--side 1024] [--model FILE]
 
 Prints the resident memory of the server after every 25 visitors.
 """
@@ -19,12 +19,12 @@ import requests
 from PIL import Image
 
 EVERY = 25
-SIDE = 1024  # pixels of an upload, the most that the page keeps
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--visitors", type=int, default=200)
+    parser.add_argument("--visitors", type=int, default=400)
+    parser.add_argument("--side", type=int, default=1024, help="pixels of an upload: %(default)s")
     parser.add_argument("--model", help="default: those that `vdg demo` offers by itself")
     args = parser.parse_args()
     with socket.socket() as free:
@@ -43,7 +43,7 @@ def main():
             for count in range(args.visitors + 1):
                 if count % EVERY == 0:
                     print(f"{count:8}  {resident(server.pid):9.0f}", flush=True)
-                visit(address, config)
+                visit(address, config, args.side)
         finally:
             server.terminate()
 
@@ -54,8 +54,11 @@ def resident(process: int) -> float:
     return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1000
 
 
-def visit(address: str, config: dict) -> None:
-    """What the page's own script does: the first person, a pose, a picture, and two results."""
+def visit(address: str, config: dict, side: int) -> None:
+    """What the page's own script does: the first person, a pose, a picture, and two results.
+
+    side: height and width of the picture, in pixels.
+    """
     session = uuid.uuid4().hex
     model = next(c["props"]["value"] for c in config["components"] if c["type"] == "dropdown")
     by_name = {event["api_name"]: event for event in config["dependencies"]}
@@ -63,7 +66,7 @@ def visit(address: str, config: dict) -> None:
     (target,) = call(address, session, by_name["pose"], ["walk", 0, model])
     call(address, session, by_name["draw"], [model, None, source, target])
     picture = io.BytesIO()
-    Image.effect_noise((SIDE, SIDE), 64).save(picture, "PNG")
+    Image.effect_noise((side, side), 64).save(picture, "PNG")
     files = {"files": ("picture.png", picture.getvalue())}
     (path,) = requests.post(f"{address}/gradio_api/upload", files=files, timeout=60).json()
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}

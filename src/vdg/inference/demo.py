@@ -30,7 +30,7 @@ from vdg.pose import TORSO, has_torso
 from vdg.runtime import select_device
 
 SHOWN_HEIGHT = 384  # pixels; height of the images on the page
-LARGEST_SIDE = 1024  # pixels; uploads are shrunk to this side, which exceeds every model's input
+LARGEST_SIDE = 512  # pixels; uploads are kept at this side, the height of the largest models' input
 
 # A skeleton with draggable joints; a double click makes a joint missing. Its value has the keys
 # "size": [H, W]; "joints": [[y, x], ...], -1 for missing joints; "parked": positions at which
