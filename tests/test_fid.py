@@ -1,9 +1,13 @@
+import os
 import runpy
+import subprocess
+import sys
 import types
 
 import numpy as np
 import pytest
 import scipy.linalg
+from conftest import ROOT
 from pytorch_fid import fid_score
 from scipy.linalg import sqrtm
 
@@ -35,6 +39,30 @@ def test_root_of_the_covariance():
 def test_equal_sets_are_at_distance_zero():
     x = features(60, 20, 0)
     assert fid(x, x[::-1]) == pytest.approx(0, abs=1e-9)
+
+
+ONE_IMAGE = """
+import numpy as np, sys, torch
+from vdg.metrics.fid import fid, statistics
+
+random = np.random.default_rng(0)
+one = random.random(1280, dtype=np.float32)
+other = one * (1 + np.float32(1e-6) * random.standard_normal(1280, dtype=np.float32))
+x = np.where(np.arange(2000)[:, None] % 50 < 48, one, other)
+torch.set_flush_denormal(True)
+print(fid(statistics(x), statistics(np.zeros((2, 1280)))) / np.square(one.astype(float)).sum())
+print(sys.float_info.min / 2)
+"""
+
+
+def test_one_image_repeated_where_denormals_are_zero():
+    """Its features differ by rounding alone. A scoring flushes denormals, but in one thread."""
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "2", "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-c", ONE_IMAGE]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    ratio, smallest = map(float, said.stdout.split())
+    assert ratio == pytest.approx(1, abs=1e-4)
+    assert smallest == 0  # flushed as before
 
 
 def test_a_shift_costs_its_squared_length():

@@ -1,9 +1,13 @@
 """Frechet Inception Distance (Heusel et al., "GANs trained by a two time-scale update rule
 converge to a local Nash equilibrium", NeurIPS 2017)."""
 
+import contextlib
+import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from vdg.errors import InputError
 
@@ -22,7 +26,8 @@ def statistics(features) -> Statistics:
         raise InputError(f"FID needs at least 2 images, not {len(features)}: evaluate more pairs")
     mu = features.mean(0)
     centred = (features - mu) / np.sqrt(len(features) - 1)
-    return Statistics(mu, np.linalg.qr(centred, mode="r"))
+    with _denormals():
+        return Statistics(mu, np.linalg.qr(centred, mode="r"))
 
 
 def fid(a: Statistics, b: Statistics) -> float:
@@ -34,6 +39,23 @@ def fid(a: Statistics, b: Statistics) -> float:
     compare scores of equal N only.
     """
     (mu_a, A), (mu_b, B) = a, b
-    cross = np.linalg.svd(A @ B.T, compute_uv=False).sum()
+    with _denormals():
+        cross = np.linalg.svd(A @ B.T, compute_uv=False).sum()
     distance = ((mu_a - mu_b) ** 2).sum() + (A**2).sum() + (B**2).sum() - 2 * cross
     return float(max(distance, 0.0))  # rounding may make it negative for equal sets
+
+
+@contextlib.contextmanager
+def _denormals() -> Iterator[None]:
+    """Keep numbers below 2e-308 in a block.
+
+    `vdg.runtime.set_up` has this thread take them for 0, but not those of the linear algebra. Where
+    all features are equal but for rounding, as those of one image are, LAPACK divides by such
+    numbers, and what some threads keep and others do not becomes nan.
+    """
+    flushed = sys.float_info.min / 2 == 0
+    torch.set_flush_denormal(False)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushed)
