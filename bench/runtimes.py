@@ -80,9 +80,9 @@ def export(folder: Path) -> float:
     import torch
 
     from vdg.inference import onnx_file
-    from vdg.inference.transfer import PRETRAINED, PoseTransfer
+    from vdg.inference.transfer import PHOTOGRAPHS, PoseTransfer
 
-    model = PoseTransfer.load(PRETRAINED, "cpu")
+    model = PoseTransfer.load(PHOTOGRAPHS, "cpu")
     if not (folder / "vdg.onnx").is_file():
         (folder / "vdg.onnx").write_bytes(onnx_file.convert(model))
     given = onnx_file._example(model.size, 1)

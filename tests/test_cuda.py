@@ -18,7 +18,7 @@ from vdg.errors import StoppedError
 from vdg.estimators import movenet_weights
 from vdg.evaluation import rows as evaluate
 from vdg.files import read_json
-from vdg.inference.transfer import PRETRAINED, PoseTransfer
+from vdg.inference.transfer import PHOTOGRAPHS, PoseTransfer
 from vdg.metrics import classifiers
 from vdg.runtime import set_up
 from vdg.settings import EvaluationConfig, RunConfig
@@ -175,7 +175,7 @@ def test_part_warp(people):
 def test_the_shipped_model(people):
     (images, K_a), (_, K_b) = people
     expected, found = (
-        PoseTransfer.load(ROOT / PRETRAINED, device)(images, K_a, K_b).astype(int)
+        PoseTransfer.load(PHOTOGRAPHS, device)(images, K_a, K_b).astype(int)
         for device in ("cpu", DEVICE)
     )
     difference = np.abs(found - expected)

@@ -29,7 +29,7 @@ def choices(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for name, size in {"small": (32, 16), "square": (64, 64)}.items():
         typed.save(folder / "set" / name / "model.safetensors", size)
-    return demo.models_here(folder / "none.safetensors", folder)
+    return demo.models_here([], folder)
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,9 @@ def test_models_that_are_here(choices, tmp_path):
     assert list(choices) == ["set/small", "set/square"]
     pretrained = tmp_path / "x-full.safetensors"
     pretrained.write_bytes(b"")
-    assert list(demo.models_here(pretrained, tmp_path)) == ["pretrained (x-full)"]
+    assert list(demo.models_here([pretrained], tmp_path)) == ["pretrained (x-full)"]
     with pytest.raises(InputError, match=r"there is no model in .* run dvc repro"):
-        demo.models_here(tmp_path / "none", tmp_path)
+        demo.models_here([tmp_path / "none"], tmp_path)
 
 
 def test_draw(studio):

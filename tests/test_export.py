@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from conftest import ROOT
 
 from vdg.commands.export import halved
 from vdg.files import read_arrays
-from vdg.inference.transfer import PRETRAINED
+from vdg.inference.transfer import SHIPPED
 
 
 @pytest.mark.parametrize(
@@ -24,9 +23,10 @@ def test_precision_is_halved_where_the_range_allows(values, dtype):
     np.testing.assert_allclose(packed, values, rtol=1e-3)
 
 
-def test_every_weight_that_ships_is_finite():
-    arrays, meta = read_arrays(ROOT / PRETRAINED)
+@pytest.mark.parametrize("model", SHIPPED.values(), ids=SHIPPED)
+def test_every_weight_that_ships_is_finite(model):
+    arrays, meta = read_arrays(model)
     assert meta["stage2"]
     for name, values in arrays.items():
         assert np.isfinite(values).all(), name
-    assert (ROOT / PRETRAINED).stat().st_size <= 12e6
+    assert model.stat().st_size <= 10e6

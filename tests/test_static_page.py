@@ -20,7 +20,7 @@ from vdg.data.batches import from_uint8
 from vdg.data.fitting import Frame, letter_box, open_picture
 from vdg.errors import InputError
 from vdg.inference import bundled, onnx_file, static_page
-from vdg.inference.transfer import PoseTransfer, named_pose
+from vdg.inference.transfer import SHIPPED, PoseTransfer, named_pose
 from vdg.keypoints.annotations import keypoints_csv
 from vdg.pose import JOINTS
 
@@ -58,6 +58,12 @@ def site(model, tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("site")
     static_page.write(root / "demo", model)
     return root
+
+
+@pytest.mark.parametrize("name", [*SHIPPED, "other"])
+def test_each_model_has_its_text(name, model):
+    assert static_page._card(SHIPPED.get(name, model)) == name
+    assert f'id="about-{name}" hidden' in static_page._page()["index.html"].decode()
 
 
 class Host(http.server.ThreadingHTTPServer):

@@ -22,7 +22,7 @@ from vdg.files import replacing_folder, require_outside, write_bytes
 from vdg.inference import motion
 from vdg.inference.outputs import jpeg, png
 from vdg.inference.pose_finder import PoseFinder
-from vdg.inference.transfer import PRETRAINED, PoseTransfer
+from vdg.inference.transfer import PoseTransfer, model_file
 from vdg.keypoints.annotations import keypoints_csv
 from vdg.pose import has_torso
 
@@ -36,7 +36,8 @@ HIGHEST_IDENTITY, HIGHEST_CAMERA = 1501, 6
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--model", type=Path, default=PRETRAINED, help="default: %(default)s")
+    add("--model", type=model_file, default="photographs", metavar="FILE", help="or a model that "
+        "comes with vdg: photographs (default), rendered")  # fmt: skip
     add(
         "--sources", type=Path, required=True, metavar="FOLDER", help="as the reader `folder` reads"
     )

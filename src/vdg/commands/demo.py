@@ -8,7 +8,7 @@ from pathlib import Path
 from vdg import cli
 from vdg.errors import InputError
 from vdg.inference.private_folder import private_folder
-from vdg.inference.transfer import PRETRAINED
+from vdg.inference.transfer import PHOTOGRAPHS, RENDERED
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 PASSWORD = "VDG_PASSWORD"
@@ -50,7 +50,7 @@ def serve(args: argparse.Namespace) -> None:
 
     login = (args.login, password(args.password_file)) if args.login else None
     choices = demo.named(args.model) if args.model else {}
-    choices = choices or demo.models_here(PRETRAINED, Path("models"))
+    choices = choices or demo.models_here([RENDERED, PHOTOGRAPHS], Path("models"))
     studio = demo.Studio(choices, args.device)
     for name in choices:
         studio.model(name)  # report a damaged model now, not on the page

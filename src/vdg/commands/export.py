@@ -13,7 +13,7 @@ from vdg.errors import InputError
 from vdg.evaluation import rows
 from vdg.files import json_bytes, read_arrays, read_json, write_all, write_arrays
 from vdg.inference import onnx_file, static_page
-from vdg.inference.transfer import PRETRAINED, PoseTransfer
+from vdg.inference.transfer import RENDERED, PoseTransfer, model_file
 from vdg.settings import EvaluationConfig
 
 
@@ -25,7 +25,7 @@ def halved(values: np.ndarray) -> np.ndarray:
 
 
 def write_page(args: argparse.Namespace) -> None:
-    model = layout.Row.of(args).model if args.dataset else args.model or PRETRAINED
+    model = layout.Row.of(args).model if args.dataset else args.model or RENDERED
     size = static_page.write(args.page, model, args.half, args.runtime)
     print(
         f"{args.page}: {size / 1e6:.1f} MB. Put it on any static web host, or try it here: "
@@ -39,7 +39,10 @@ def main():
     parser.add_argument("--variant")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--model", type=Path, metavar="FILE", help="with onnx or --page: any model file"
+        "--model",
+        type=model_file,
+        metavar="FILE",
+        help="with onnx or --page: any model file, photographs or rendered",
     )
     parser.add_argument("--format", choices=["safetensors", "onnx"], default="safetensors")
     parser.add_argument(
@@ -55,7 +58,7 @@ def main():
         type=Path,
         metavar="DIR",
         help="write a page to DIR that runs the model in the visitor's browser; without --model "
-        "and --dataset, the pretrained one",
+        "and --dataset, that of rendered people in pretrained/",
     )
     parser.add_argument(
         "--runtime",

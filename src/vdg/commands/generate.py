@@ -13,7 +13,7 @@ from vdg.drawing import grid, skeleton
 from vdg.files import replacing_folder, write_all
 from vdg.inference import motion, outputs
 from vdg.inference.pose_finder import PoseFinder
-from vdg.inference.transfer import PRETRAINED, PoseTransfer, split_azimuth
+from vdg.inference.transfer import PoseTransfer, model_file, split_azimuth
 from vdg.keypoints.annotations import keypoints_csv
 
 ROWS = 8  # of the strip of a motion
@@ -23,7 +23,8 @@ MOST_VIEWS = 360  # of a turntable, one per degree
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--model", type=Path, default=PRETRAINED, help="default: %(default)s")
+    add("--model", type=model_file, default="photographs", metavar="FILE", help="or a model that "
+        "comes with vdg: photographs (default), rendered")  # fmt: skip
     add("--source", type=Path, required=True, metavar="PICTURE", help="of one person, whole")
     add(
         "--keypoints",

@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import importlib.resources
 import io
 import json
 import time
@@ -32,67 +33,15 @@ from vdg.runtime import select_device
 SHOWN_HEIGHT = 384  # pixels; height of the images on the page
 LARGEST_SIDE = 512  # pixels; uploads are kept at this side, the height of the largest models' input
 
-# A skeleton with draggable joints; a double click makes a joint missing. Its value has the keys
-# "size": [H, W]; "joints": [[y, x], ...], -1 for missing joints; "parked": positions at which
-# missing joints are drawn hollow, to be dragged from; "picture": data URI of the background, or "".
-TEMPLATE = """
-<svg viewBox="0 0 ${value.size[1]} ${value.size[0]}" style="height: HEIGHTpx">
-  <rect width="100%" height="100%" fill="black" />
-  ${value.picture ? '<image width="100%" height="100%" href="' + value.picture + '" />' : ''}
-  ${BONES.map(([a, b, colour]) => [value.joints[a], value.joints[b], colour])
-    .filter(([a, b]) => a[0] >= 0 && b[0] >= 0)
-    .map(([a, b, colour]) => '<line x1="' + (a[1] + 0.5) + '" y1="' + (a[0] + 0.5) + '" x2="'
-      + (b[1] + 0.5) + '" y2="' + (b[0] + 0.5) + '" stroke="' + colour + '" />').join('')}
-  ${value.joints.map(([y, x], i) => [y < 0, ...(y < 0 ? value.parked[i] : [y, x])])
-    .map(([missing, y, x], i) => '<circle data-joint="' + i + '" cx="' + (x + 0.5) + '" cy="'
-      + (y + 0.5) + '" r="' + value.size[0] / 80 + '"' + (missing ? ' class="missing"' : '')
-      + ' />').join('')}
-</svg>
-"""
-CSS = """
-svg { touch-action: none; user-select: none; margin: auto; display: block; }
-line { stroke-width: 1.2%; opacity: 0.8; }
-circle { fill: white; stroke: black; stroke-width: 0.3%; cursor: grab; }
-circle.missing { fill: transparent; stroke: gray; }
-"""
-SCRIPT = """
-let held = null;
-const put = (joint, at) => {
-  const joints = props.value.joints.map((other) => [...other]);
-  joints[joint] = at;
-  props.value = { ...props.value, joints };
-  trigger('input');
-};
-const place = (event) => {
-  const svg = element.querySelector('svg');
-  const at = new DOMPoint(event.clientX, event.clientY)
-    .matrixTransform(svg.getScreenCTM().inverse());
-  const [height, width] = props.value.size;
-  const inside = (value, size) => Math.min(Math.max(Math.floor(value), 0), size - 1);
-  put(held, [inside(at.y, height), inside(at.x, width)]);
-};
-element.addEventListener('pointerdown', (event) => {
-  if (event.target.dataset.joint === undefined) return;
-  held = Number(event.target.dataset.joint);
-  element.setPointerCapture(event.pointerId);  // the circle itself is drawn anew as it moves
-  event.preventDefault();
-});
-element.addEventListener('pointermove', (event) => { if (held !== null) place(event); });
-element.addEventListener('pointerup', () => { held = null; });
-element.addEventListener('pointercancel', () => { held = null; });
-element.addEventListener('dblclick', (event) => {
-  const [circle] = document.elementsFromPoint(event.clientX, event.clientY)
-    .filter((found) => found.dataset.joint !== undefined && element.contains(found));
-  if (circle) put(Number(circle.dataset.joint), [-1, -1]);
-});
-"""
+EDITOR = importlib.resources.files("vdg.inference") / "editor"
 
 INTRODUCTION = """
 # The same person in another pose
 
 Pick a person, then a pose, or drag its joints; a double click makes a joint missing, and a hollow
-one comes back when it is dragged. The bundled people are rendered: models trained on the embedded
-data set (`models/synthetic/`) know their like, the pretrained one knows photographs.
+one comes back when it is dragged. The people are rendered: the first eight are like those that the
+model `rendered` knows, the last four like those of the default run (`models/synthetic/`).
+`market1501-holdout` knows photographs.
 A picture of your own should show one person, cut out tightly; {joints} Use
 pictures of people who agreed to it, and mark what is generated.
 """
@@ -100,19 +49,18 @@ ESTIMATED = "its joints are estimated; drag those that are wrong."
 BY_HAND = "drag the joints onto it (after `make estimator` they are estimated)."
 
 
-def models_here(pretrained: Path, trained: Path) -> dict[str, Path]:
-    """Model files on the page by name: trained ones first, then the pretrained one.
+def models_here(pretrained: Sequence[Path], trained: Path) -> dict[str, Path]:
+    """Model files on the page by name: the pretrained ones first, then those trained here.
 
     Raises InputError if there is none.
     """
+    choices = {f"pretrained ({path.stem})": path for path in pretrained if path.is_file()}
     found = sorted(trained.glob("*/*/model.safetensors"))
-    choices = {str(path.parent.relative_to(trained)): path for path in found}
-    if pretrained.is_file():
-        choices[f"pretrained ({pretrained.stem})"] = pretrained
+    choices |= {str(path.parent.relative_to(trained)): path for path in found}
     if not choices:
         raise InputError(
-            f"there is no model in {trained} and no {pretrained}: run dvc repro first, or name a "
-            "model file with --model"
+            f"there is no model in {trained} and none of {', '.join(map(str, pretrained))}: run "
+            "dvc repro first, or name a model file with --model"
         )
     return choices
 
@@ -138,12 +86,20 @@ def data_uri(image: Image.Image) -> str:
 
 
 def skeleton_editor(elem_id: str) -> gr.HTML:
-    """A skeleton with draggable joints; see TEMPLATE."""
-    template = TEMPLATE.replace("BONES", json.dumps(BONES)).replace("HEIGHT", str(SHOWN_HEIGHT))
+    """A skeleton with draggable joints; a double click makes a joint missing.
+
+    Its value has the keys "size": [H, W]; "joints": [[y, x], ...], -1 for missing joints;
+    "parked": positions at which missing joints are drawn hollow, to be dragged from; "picture":
+    data URI of the background, or "".
+    """
+    template, css, script = (
+        (EDITOR / f"skeleton.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
+    )
+    template = template.replace("BONES", json.dumps(BONES)).replace("HEIGHT", str(SHOWN_HEIGHT))
     return gr.HTML(
         html_template=template,
-        css_template=CSS,
-        js_on_load=SCRIPT,
+        css_template=css,
+        js_on_load=script,
         apply_default_css=False,
         elem_id=elem_id,
         value=editor_value(np.full((18, 2), -1), (128, 64)),

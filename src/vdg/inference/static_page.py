@@ -23,7 +23,7 @@ from vdg.estimators.movenet_weights import weights_file
 from vdg.files import replacing_folder, write_bytes
 from vdg.inference import bundled, onnx_file
 from vdg.inference.bundled import BONES
-from vdg.inference.transfer import PRETRAINED, PoseTransfer, named_pose
+from vdg.inference.transfer import PHOTOGRAPHS, RENDERED, PoseTransfer, named_pose
 from vdg.pose import JOINTS, TORSO
 
 VERSION = "1.30.0"
@@ -129,7 +129,8 @@ def _facts(model: PoseTransfer, path: Path, files: dict[str, bytes]) -> dict:
     """The content of page.json.
 
     size: [H, W]; joints: their names; bones: [joint, joint, colour]; torso: the joints that a
-    picture needs; people: pictures and joints; poses: by name, joints in DIRECTIONS directions.
+    picture needs; card: the text about the model; people: pictures and joints; poses: by name,
+    joints in DIRECTIONS directions.
     Joints are [y, x] in pixels of the model, -1 = missing.
     """
     height, width = model.size
@@ -140,7 +141,6 @@ def _facts(model: PoseTransfer, path: Path, files: dict[str, bytes]) -> dict:
         }
         for i, (image, joints) in enumerate(bundled.people())
     ]
-    shipped = path.is_file() and path.samefile(PRETRAINED)
     return {
         "size": [height, width],
         "joints": JOINTS,
@@ -148,7 +148,7 @@ def _facts(model: PoseTransfer, path: Path, files: dict[str, bytes]) -> dict:
         "torso": TORSO,
         "people": people,
         "poses": {name: _directions(name, model.size) for name in NAMED_POSES},
-        "shipped": shipped,
+        "card": _card(path),
         "files": {
             key: {"file": name, "bytes": len(files[name])}
             for key, name in {"model": "model.onnx", "runtime": "ort/ort.wasm"}.items()
@@ -160,6 +160,13 @@ def _facts(model: PoseTransfer, path: Path, files: dict[str, bytes]) -> dict:
             "runtime": VERSION,
         },
     }
+
+
+def _card(path: Path) -> str:
+    """Which text of the page tells the licence and the limits of a model."""
+    cards = {PHOTOGRAPHS: "photographs", RENDERED: "rendered"}
+    known = (card for model, card in cards.items() if model.is_file() and path.samefile(model))
+    return next(known, "other")
 
 
 def _directions(name: str, size: tuple[int, int]) -> list:

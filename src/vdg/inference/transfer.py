@@ -17,7 +17,6 @@ from vdg.keypoints.annotations import read_keypoints
 from vdg.pose import has_torso
 from vdg.runtime import select_device
 
-SHIPPED = "market1501-holdout-warp-both.safetensors"
 BATCH = 32  # images that pass the network at once, so that any number fits into memory
 
 
@@ -73,19 +72,28 @@ def require_torso(keypoints: np.ndarray, what: str) -> None:
         )
 
 
-def shipped_model() -> Path:
-    """The model that comes with this project, of the checkout or of the installed package."""
-    checkout = Path(__file__).parents[3] / "pretrained" / SHIPPED
+def shipped_model(name: str) -> Path:
+    """A model that comes with this project, of the checkout or of the installed package."""
+    checkout = Path(__file__).parents[3] / "pretrained" / name
     if checkout.is_file():
         return checkout
     with contextlib.suppress(PackageNotFoundError):
         for file in distribution("vdg").files or []:
-            if file.name == SHIPPED:
+            if file.name == name:
                 return Path(str(file.locate()))
     return checkout
 
 
-PRETRAINED = shipped_model()
+PHOTOGRAPHS = shipped_model("market1501-holdout-warp-both.safetensors")
+"""Trained on photographs, and therefore what a picture of one's own passes by default."""
+RENDERED = shipped_model("rendered-warp-both.safetensors")
+"""Trained on the rendered people that the pages begin with."""
+SHIPPED = {"photographs": PHOTOGRAPHS, "rendered": RENDERED}
+
+
+def model_file(text: str) -> Path:
+    """argparse type of a model: the name of one in SHIPPED, or a file."""
+    return SHIPPED.get(text, Path(text))
 
 
 @dataclass

@@ -179,7 +179,7 @@ function fill() {
   get("azimuth").step = directions;
   get("azimuth").max = 360 - directions;
   for (const [id, text] of Object.entries(facts.about)) get(id).textContent = text;
-  get(facts.shipped ? "about-shipped" : "about-other").hidden = false;
+  get(`about-${facts.card}`).hidden = false;
 }
 
 /** Call action(file) for a file that the visitor chooses; the same one may be chosen again. */
