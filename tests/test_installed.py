@@ -59,10 +59,11 @@ def test_it_is_the_installed_package(installed):
 
 
 def test_score_and_the_shipped_model_work(installed):
-    made = vdg(installed, "people", "--output", "people", "--identities", "2", "--height", "128")
+    people = ("--identities", "2", "--height", "128", "--like", "rendered")
+    made = vdg(installed, "people", "--output", "people", *people)
     assert made.returncode == 0, made.stderr
-    pose = ("--pose", "walk@90", "arms-up", "--output", "posed.png")
-    source = ("--source", "people/1001/00.png", "--keypoints", "people.csv:1001/00.png")
+    pose = ("--model", "rendered", "--pose", "walk@90", "arms-up", "--output", "posed.png")
+    source = ("--source", "people/3001/00.png", "--keypoints", "people.csv:3001/00.png")
     done = vdg(installed, "generate", *source, *pose)
     assert done.returncode == 0, done.stderr
     assert Image.open(installed / "posed.png").size[1] == 128
