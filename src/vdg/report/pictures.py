@@ -72,14 +72,20 @@ def draw(
 # --- images --------------------------------------------------------------------------------------
 
 
-def sample_grid(report: DatasetReport, scores: Path) -> tuple[Image.Image, Layout]:
-    """A row per pair, a column per trained row; in two halves, if the screen is wide enough."""
+def sample_grid(
+    report: DatasetReport, scores: Path, trained: list[Row] | None = None
+) -> tuple[Image.Image, Layout]:
+    """A row per pair, a column per trained row; in two halves, if the screen is wide enough.
+
+    trained: some of the report's trained rows; None: all.
+    """
+    trained = report.trained if trained is None else trained
     shown = _read(report, scores / "references" / "samples.safetensors", SHOWN)
     count = len(shown["source"])
-    files = [_of(report, row, scores) / "samples.safetensors" for row in report.trained]
+    files = [_of(report, row, scores) / "samples.safetensors" for row in trained]
     generated = [_read(report, file, ("generated",), count)["generated"] for file in files]
     rows = [_cells(shown, i, [images[i] for images in generated]) for i in range(count)]
-    titles = [*BEFORE, *(row.name for row in report.trained), *AFTER]
+    titles = [*BEFORE, *(row.name for row in trained), *AFTER]
     half = -(-count // 2) if 2 * len(titles) <= WIDE else count
     parts = [titled(rows[i : i + half], titles) for i in range(0, count, half)]
     return _beside([image for image, _ in parts]), _layout(report, parts, rows, titles)
