@@ -93,8 +93,8 @@ rendered rendered-seeds rendered-compared: PRECISION := bf16
 rendered rendered-seeds rendered-compared: THREADS := 1
 
 rendered: NETWORKS := vdg,vdg-warp
-rendered: VARIANTS := l1,mask-l1,full,weighted,warp,warp-both
-rendered: setup  ## the open benchmark (docs/rendered.md), to reports/, its picture and model: about four hours on one core
+rendered: VARIANTS := l1,mask-l1,full,weighted,warp-both
+rendered: setup  ## the open benchmark (docs/rendered.md), to reports/, its picture and model: about three hours on one core
 	$(EXPERIMENT)
 	$(KEEP) reports/rendered.md --note "$$(cat docs/notes/rendered.md)"
 	$(VENV)/bin/python -m bench.rendered --results

@@ -8,7 +8,7 @@ from pathlib import Path
 from vdg import cli
 from vdg.errors import InputError
 from vdg.inference.private_folder import private_folder
-from vdg.inference.transfer import PHOTOGRAPHS, RENDERED
+from vdg.inference.transfer import PHOTOGRAPHS, RENDERED, model_file
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 PASSWORD = "VDG_PASSWORD"
@@ -19,7 +19,8 @@ SHORTEST = 8  # characters of a password; the server does not slow down who gues
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--model", type=Path, nargs="+", metavar="FILE", help="default: all that are here")
+    add("--model", type=model_file, nargs="+", metavar="FILE", help="photographs and rendered are "
+        "models that come with vdg; default: all that are here")  # fmt: skip
     add("--device", type=cli.device, default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add("--host", default="127.0.0.1", help="default: %(default)s, this machine alone")
     add("--port", type=int, default=7860)
