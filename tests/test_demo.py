@@ -219,14 +219,6 @@ def test_upload_of_a_small_picture(upload):
         upload(a_person()[None] // 12, (6, 12))
 
 
-def test_a_large_upload_is_kept_small(studio, tmp_path, monkeypatch):
-    """The page keeps the pictures of many visitors in memory."""
-    monkeypatch.setattr(estimators, "available", lambda: False)
-    Image.new("RGB", (1000, 2000)).save(tmp_path / "person.png")
-    image, _ = studio.upload(str(tmp_path / "person.png"), "set/small")
-    assert image.size == (256, 512)
-
-
 @pytest.fixture(scope="module")
 def address(choices):
     """The page, served as a user would serve it."""

@@ -108,7 +108,7 @@ def test_no_such_model(studio, drawing, name):
             call()
 
 
-@pytest.mark.parametrize("index", [-1, 8, "a", None, [0, 1], 0.5])
+@pytest.mark.parametrize("index", [-1, 12, "a", None, [0, 1], 0.5])
 def test_no_such_person(studio, index):
     with pytest.raises(InputError, match="there is no person"):
         studio.person(index, "small")
@@ -122,12 +122,12 @@ def test_no_such_pose(studio, name, azimuth):
         studio.pose(name, azimuth, "small")
 
 
-@pytest.mark.parametrize("size", [(3000, 2000), (1, 20_000), (1000, 500)])
+@pytest.mark.parametrize("size", [(3000, 2000), (1, 20_000), (400, 500)])
 def test_uploads_are_shrunk(studio, tmp_path, size):
+    """The page keeps the pictures of many visitors in memory."""
     Image.new("RGB", size).save(tmp_path / "large.png")
     image, value = studio.upload(str(tmp_path / "large.png"), "small")
-    assert max(image.size) <= 1024
-    assert max(image.size) == min(max(size), 1024)
+    assert max(image.size) == min(max(size), 512)
     assert np.array(value["joints"]).shape == (18, 2)
 
 
