@@ -180,7 +180,7 @@ def test_what_pytorch_computes(page, model):
     pixels, frame = letter_box(image, SIZE)
     np.testing.assert_array_equal(pixels_of(page), pixels)
     np.testing.assert_array_equal(within(page, "source.joints"), frame.place(joints))
-    np.testing.assert_array_equal(within(page, "target.joints"), named_pose("walk", SIZE))
+    np.testing.assert_array_equal(within(page, "target.joints"), named_pose("walk@15", SIZE))
     assert difference(page, model) < 1e-5
 
 
@@ -247,8 +247,8 @@ def test_named_poses(page):
     from selenium.webdriver.support.select import Select
 
     Select(page.find_element("id", "pose")).select_by_visible_text("arms up")
-    np.testing.assert_array_equal(within(page, "target.joints"), named_pose("arms-up", SIZE))
-    page.find_element("id", "azimuth").send_keys(*[Keys.ARROW_RIGHT] * 6)
+    np.testing.assert_array_equal(within(page, "target.joints"), named_pose("arms-up@15", SIZE))
+    page.find_element("id", "azimuth").send_keys(*[Keys.ARROW_RIGHT] * 5)
     assert text(page, "degrees") == "90°"
     np.testing.assert_array_equal(within(page, "target.joints"), named_pose("arms-up@90", SIZE))
 

@@ -309,7 +309,7 @@ def build(studio: Studio) -> gr.Blocks:
                 target = skeleton_editor("target")
                 pose = gr.Dropdown(list(NAMED_POSES), value="walk", label="bundled pose")
                 azimuth = gr.Slider(
-                    0, 359, value=0, step=1, label="direction in degrees (0 faces you)"
+                    0, 359, value=15, step=1, label="direction in degrees (0 faces you)"
                 )
             with column():
                 gr.Markdown("### Result")
