@@ -4,12 +4,11 @@
 # for writing before it looks whether there is anything to do, and the running one reads them. With
 # `--single-item` (-s), which leaves the stages before it alone, both run side by side.
 set -euo pipefail
-VERSION=3.67.1
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv env
-env/bin/pip install --quiet "dvc==$VERSION"
+env/bin/pip install --quiet dvc==3.67.1
 export PATH="$folder/env/bin:$PATH" DVC_NO_ANALYTICS=1
 mkdir work && cd work
 git init --quiet .
