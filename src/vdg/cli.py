@@ -33,10 +33,10 @@ def device(text: str) -> str:
 
 def size(text: str) -> tuple[int, int]:
     """argparse type of a size, HEIGHTxWIDTH in pixels."""
-    found = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text)
-    if not found or not int(found[1]) * int(found[2]):
+    size = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text)
+    if not size or not int(size[1]) * int(size[2]):
         raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in pixels, such as 256x128")
-    return int(found[1]), int(found[2])
+    return int(size[1]), int(size[2])
 
 
 def share(text: str) -> float:

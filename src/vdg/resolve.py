@@ -121,20 +121,20 @@ def _report(params: Params) -> dict:
 
 def rows(params: Params) -> list[dict]:
     """The rows of the table that are trained, in its order."""
-    found = []
+    listed = []
     refined = [key for key in params.networks if params.refined(key)]
     for key in params.networks:
         network, coarse = params.network[key], key in refined
         row = ("stage1" if key == refined[0] else f"stage1-{key}") if coarse else key
         about = network.about or (f"coarse prediction of {key}" if coarse else key)
-        found.append(_row(row, f"stage1-{key}", network, None if coarse else network.paper, about))
-        found[-1]["coarse"] = coarse
+        listed.append(_row(row, f"stage1-{key}", network, None if coarse else network.paper, about))
+        listed[-1]["coarse"] = coarse
     for key in params.variants:
         variant = params.variant[key]
         network = params.network[variant.network]
         about = variant.about or _describe(params, key)
-        found.append(_row(key, key, network, variant.paper, about))
-    return found
+        listed.append(_row(key, key, network, variant.paper, about))
+    return listed
 
 
 def _row(name: str, run: str, network, paper: str | None, about: str) -> dict:

@@ -174,9 +174,9 @@ def camera_of(photo: Photo) -> int:
 
 def beyond_market1501(names: Iterable[str]) -> str:
     """Which of the written names the loaders of Market-1501 do not take: a sentence, or ""."""
-    found = [parse(name) for name in names]
-    identities = {name.identity for name in found if int(name.identity) > HIGHEST_IDENTITY}
-    cameras = {f"{name.camera}" for name in found if not 1 <= name.camera <= HIGHEST_CAMERA}
+    parsed = [parse(name) for name in names]
+    identities = {name.identity for name in parsed if int(name.identity) > HIGHEST_IDENTITY}
+    cameras = {f"{name.camera}" for name in parsed if not 1 <= name.camera <= HIGHEST_CAMERA}
     said = []
     for what, values in (("identities", identities), ("cameras", cameras)):
         if values:

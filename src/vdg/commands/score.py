@@ -162,27 +162,27 @@ def _check_widths(args: argparse.Namespace, width: int) -> None:
 
 def warnings_of(args: argparse.Namespace, given: Given) -> list[str]:
     """What makes scores differ although the images look alike."""
-    found = []
+    warnings = []
     folders = [folder for folder in (args.generated, args.strips, args.target) if folder]
     kinds = {folder: image_folders.formats(folder) for folder in folders}
     effect = "JPEG in place of PNG moved SSIM by -.03 to +.11 and FID by a fifth to a quarter"
     for folder, formats in kinds.items():
         if len(formats) > 1:
-            found.append(f"{folder} holds JPEG and PNG files: {effect}")
-    if not found and len(set(map(tuple, kinds.values()))) > 1:
+            warnings.append(f"{folder} holds JPEG and PNG files: {effect}")
+    if not warnings and len(set(map(tuple, kinds.values()))) > 1:
         made, real = (next(iter(kinds[folder])) for folder in folders)
-        found.append(f"the generated pictures are {made}, their targets {real}: {effect}")
+        warnings.append(f"the generated pictures are {made}, their targets {real}: {effect}")
     if channels_exchanged(given.generated, given.targets):
-        found.append(
+        warnings.append(
             "the generated pictures are reddish where their targets are bluish, and conversely: "
             "were they saved as BGR?"
         )
     if args.classifier != "none" and len(given.names) < FEW:
-        found.append(
+        warnings.append(
             f"{len(given.names)} pictures are few for IS and FID: IS cannot exceed "
             f"{len(given.names) / 10:g}, and FID is the higher the fewer there are"
         )
-    return found
+    return warnings
 
 
 def channels_exchanged(generated: Array, targets: Array) -> bool:

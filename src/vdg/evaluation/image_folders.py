@@ -75,12 +75,12 @@ def _read(file: Path, mode: str) -> np.ndarray:
 
 def formats(folder: Path) -> set[str]:
     """The formats of a folder's images, "JPEG" or "PNG", by their first bytes."""
-    found = set()
+    kinds = set()
     for path in Path(folder).iterdir():
         if path.suffix.lower() in SUFFIXES and not is_clutter(path.name):
             with open_file(path) as data:
-                found.add("JPEG" if data.read(2) == b"\xff\xd8" else "PNG")
-    return found
+                kinds.add("JPEG" if data.read(2) == b"\xff\xd8" else "PNG")
+    return kinds
 
 
 def in_order(pictures: Pictures, pairs: Iterable[tuple[str, str]]) -> Pictures:
@@ -111,14 +111,14 @@ def partners(pictures: Pictures, others: Pictures, kind: str, partner: str) -> P
         require_same_names(pictures, others, kind, partner)
         return {name: others[name] for name in pictures}
     known = {bare(name): name for name in others}
-    found = {name: target_of(name, known) for name in pictures}
-    lonely = [name for name, target in found.items() if target is None]
+    targets = {name: target_of(name, known) for name in pictures}
+    lonely = [name for name, target in targets.items() if target is None]
     if lonely:
         raise InputError(
             f"{len(lonely)} of {len(pictures)} {kind} pictures have no {partner} picture of the "
             f"same name, or of the name that theirs ends in: {_first(lonely)}"
         )
-    return {name: others[known[target]] for name, target in found.items() if target}
+    return {name: others[known[target]] for name, target in targets.items() if target}
 
 
 def stack(generated: Pictures, targets: Pictures) -> tuple[list[str], Array, Array]:

@@ -47,12 +47,12 @@ def target_of(name: str, known: Collection[str]) -> str | None:
 def places(pairs: Iterable[tuple[str, str]]) -> dict[str, int]:
     """The place of each pair in a list, by every spelling; -1 for one that is of two pairs."""
     listed = list(pairs)
-    found: dict[str, int] = {}
+    first_places: dict[str, int] = {}
     for i, pair in enumerate(listed):
         for name in set(spellings(*pair)):
-            first = found.get(name, i)
-            found[name] = first if first >= 0 and listed[first] == pair else -1
-    return found
+            first = first_places.get(name, i)
+            first_places[name] = first if first >= 0 and listed[first] == pair else -1
+    return first_places
 
 
 def cameras(names: Iterable[str]) -> list[str] | None:
@@ -60,10 +60,10 @@ def cameras(names: Iterable[str]) -> list[str] | None:
 
     None unless all are names of Market-1501's form.
     """
-    found = [MARKET.findall(name) for name in names]
-    if not found or any(len(shots) != 2 for shots in found):
+    pairs = [MARKET.findall(name) for name in names]
+    if not pairs or any(len(shots) != 2 for shots in pairs):
         return None
-    return [CAMERAS[0 if a == b else 1 if a[0] == b[0] else 2] for a, b in found]
+    return [CAMERAS[0 if a == b else 1 if a[0] == b[0] else 2] for a, b in pairs]
 
 
 def bare(name: str) -> str:

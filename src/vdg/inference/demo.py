@@ -55,8 +55,8 @@ def models_here(pretrained: Sequence[Path], trained: Path) -> dict[str, Path]:
     Raises InputError if there is none.
     """
     choices = {f"pretrained ({path.stem})": path for path in pretrained if path.is_file()}
-    found = sorted(trained.glob("*/*/model.safetensors"))
-    choices |= {str(path.parent.relative_to(trained)): path for path in found}
+    models = sorted(trained.glob("*/*/model.safetensors"))
+    choices |= {str(path.parent.relative_to(trained)): path for path in models}
     if not choices:
         raise InputError(
             f"there is no model in {trained} and none of {', '.join(map(str, pretrained))}: run "

@@ -116,14 +116,14 @@ def _people(
     if fitted and own is None:
         return reading.on_canvas(file, shot, shot.people, size)
     remedy = "--fit scales the motion into it, or give its size with --pose-size HxW"
-    found, errors = [], []
+    placed, errors = [], []
     for joints in shot.people:
         image = "its picture" if own else "a picture of the model"
         try:
-            found.append(reading.placed(file, shot, joints, own or size, image, remedy))
+            placed.append(reading.placed(file, shot, joints, own or size, image, remedy))
         except InputError as error:
             errors.append(error)
-    if errors and not found:
+    if errors and not placed:
         raise errors[0]
-    people = np.array(found).reshape(-1, 18, 2)
+    people = np.array(placed).reshape(-1, 18, 2)
     return people if fitted or own is None else Frame.of(*own, size).exact(people)

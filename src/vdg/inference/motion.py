@@ -35,23 +35,23 @@ def frames(texts: list[str]) -> list[str]:
     Raises InputError for a folder without frames, and for fewer than two or more than MOST_FRAMES;
     a single file of key points may hold several.
     """
-    found = expanded(texts)
-    if len(found) < 2 and Path(found[0]).suffix.lower() not in (".json", ".csv"):
+    frames = expanded(texts)
+    if len(frames) < 2 and Path(frames[0]).suffix.lower() not in (".json", ".csv"):
         raise InputError(f"{' '.join(texts)}: a motion has two frames or more")
-    if len(found) > MOST_FRAMES:
+    if len(frames) > MOST_FRAMES:
         raise InputError(
-            f"{texts[0]}: a motion of {len(found)} frames, at most {MOST_FRAMES} are possible: "
+            f"{texts[0]}: a motion of {len(frames)} frames, at most {MOST_FRAMES} are possible: "
             "split it, or take every second frame"
         )
-    return sorted(found, key=natural)
+    return sorted(frames, key=natural)
 
 
 def expanded(texts: list[str]) -> list[str]:
     """Poses by name or file, with the frames of a folder in its place."""
-    found: list[str] = []
+    files: list[str] = []
     for text in texts:
-        found += map(str, _inside(Path(text))) if text and Path(text).is_dir() else [text]
-    return found
+        files += map(str, _inside(Path(text))) if text and Path(text).is_dir() else [text]
+    return files
 
 
 def _inside(folder: Path) -> list[Path]:

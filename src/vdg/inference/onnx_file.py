@@ -189,9 +189,9 @@ def _compare(
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     given = {name: value.numpy() for name, value in zip(INPUTS, inputs, strict=True)}
-    (found,) = session.run([OUTPUT], given)
+    (image,) = session.run([OUTPUT], given)
     with torch.inference_mode():
-        away = float(np.abs(found - generator(*inputs).numpy()).max())
+        away = float(np.abs(image - generator(*inputs).numpy()).max())
     if not away <= tolerance:
         raise InputError(
             f"onnxruntime's images differ from PyTorch's by {away:.1g}, more than {tolerance:g}: "

@@ -272,5 +272,5 @@ def numbered(picture: Image.Image, people: np.ndarray) -> Image.Image:
 
 def _split_person(text: str) -> tuple[str, int | None]:
     """ "photo.jpg:2" -> ("photo.jpg", 2); without a number, (text, None)."""
-    found = re.fullmatch(r"(.+\.\w+):(\d+)", text)
-    return (found[1], int(found[2])) if found else (text, None)
+    parts = re.fullmatch(r"(.+\.\w+):(\d+)", text)
+    return (parts[1], int(parts[2])) if parts else (text, None)

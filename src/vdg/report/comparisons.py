@@ -49,11 +49,11 @@ class Comparison:
 
 def difference(one: Row, other: Row, metric: str) -> Difference:
     values = other.per_pair(metric) - one.per_pair(metric)  # (S, N)
-    found = Difference(float(values.mean()), identity_interval(values, one.column("identity")))
+    gap = Difference(float(values.mean()), identity_interval(values, one.column("identity")))
     if len(values) > 1:
         means = values.mean(1)
-        found.spread, found.seeds = float(means.std(ddof=1)), seed_interval(means)
-    return found
+        gap.spread, gap.seeds = float(means.std(ddof=1)), seed_interval(means)
+    return gap
 
 
 def compare(report: DatasetReport, one: Row, other: Row) -> Comparison:
@@ -107,8 +107,8 @@ class Ranking:
 
 def costs(rows: Iterable[Row]) -> list[float]:
     """10¹² multiply-adds of the rows' trainings, ascending; empty if one is unknown."""
-    found = [row.training[0].training_tmac for row in rows]
-    return [] if None in found else sorted(found)
+    known = [row.training[0].training_tmac for row in rows]
+    return [] if None in known else sorted(known)
 
 
 def equal_compute(costs: list[float]) -> bool:
@@ -125,19 +125,19 @@ def ranking(report: DatasetReport) -> Ranking | None:
         return None
     published = sorted(compared + ours, key=lambda row: -published_ssim(report, row))
     here = sorted(published, key=lambda row: -row.mean("ssim"))
-    found = Ranking(published, here)
+    counted = Ranking(published, here)
     for higher, lower in itertools.combinations(published, 2):
         if published_ssim(report, higher) > published_ssim(report, lower):
-            _count(found, difference(lower, higher, "ssim"))
-    return found if found.pairs else None
+            _count(counted, difference(lower, higher, "ssim"))
+    return counted if counted.pairs else None
 
 
-def _count(found: Ranking, gap: Difference) -> None:
+def _count(ranking: Ranking, gap: Difference) -> None:
     alike = gap.mean > 0
-    found.pairs += 1
-    found.alike += alike
-    found.confirmed += alike and gap.survives
-    found.refuted += not alike and gap.survives
+    ranking.pairs += 1
+    ranking.alike += alike
+    ranking.confirmed += alike and gap.survives
+    ranking.refuted += not alike and gap.survives
 
 
 def published_ssim(report: DatasetReport, row: Row) -> float:

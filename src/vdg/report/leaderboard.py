@@ -29,12 +29,12 @@ def digest(names: Sequence[str], images: Array) -> str:
 
     images: uint8 (N, H, W, 3).
     """
-    found = hashlib.sha256()
+    sha = hashlib.sha256()
     for i in sorted(range(len(images)), key=lambda i: names[i]):
         name, image = names[i], images[i]
-        found.update(f"{name}\n{image.shape}\n".encode("utf-8", "surrogateescape"))
-        found.update(image.tobytes())
-    return found.hexdigest()
+        sha.update(f"{name}\n{image.shape}\n".encode("utf-8", "surrogateescape"))
+        sha.update(image.tobytes())
+    return sha.hexdigest()
 
 
 def read(path: Path) -> pd.DataFrame:

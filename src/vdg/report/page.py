@@ -74,8 +74,8 @@ def markdown(chapters: list[Chapter], note: str = "") -> str:
 def html(chapters: list[Chapter], folder: Path) -> str:
     """index.html. The figures that `chapters` names lie in `folder`/figures/<data set>/; those of
     rendered people become part of the page, to those of real people it refers."""
-    for found in chapters:
-        found.sources = {name: _source(found, name, folder) for name in found.figures}
+    for chapter in chapters:
+        chapter.sources = {name: _source(chapter, name, folder) for name in chapter.figures}
     return (
         _environment()
         .get_template("page.html.jinja")
@@ -83,9 +83,9 @@ def html(chapters: list[Chapter], folder: Path) -> str:
     )
 
 
-def _source(found: Chapter, name: str, folder: Path) -> str:
-    path = f"figures/{found.name}/{name}.png"
-    if not found.report.settings.rendered:
+def _source(chapter: Chapter, name: str, folder: Path) -> str:
+    path = f"figures/{chapter.name}/{name}.png"
+    if not chapter.report.settings.rendered:
         return path
     return "data:image/png;base64," + base64.b64encode((folder / path).read_bytes()).decode()
 

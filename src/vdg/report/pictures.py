@@ -113,8 +113,8 @@ def extreme_grid(report: DatasetReport, scores: Path) -> Image.Image:
     rows = []
     for row in report.trained:
         file = _of(report, row, scores) / "extremes.safetensors"
-        found = _read(report, file, (*SHOWN, "generated"), len(EXTREMES))
-        cells = [_cells(found, i, [found["generated"][i]]) for i in range(len(EXTREMES))]
+        examples = _read(report, file, (*SHOWN, "generated"), len(EXTREMES))
+        cells = [_cells(examples, i, [examples["generated"][i]]) for i in range(len(EXTREMES))]
         name = _name(row.name, *cells[0][0].shape[:2])
         rows.append([name, *(cell for triple in cells for cell in triple)])
     return titled(rows, ["", *(t for name in EXTREMES for t in (*BEFORE, name, *AFTER))])[0]
@@ -301,12 +301,12 @@ def differences(report: DatasetReport, comparisons: list[Comparison]) -> plt.Fig
     figure, axes = plt.subplots(1, len(metrics), figsize=size, sharey=True)
     for axis, metric in zip(axes, metrics, strict=True):
         for i, comparison in enumerate(comparisons):
-            found = comparison.differences[metric]
-            colour = "black" if found.survives else "darkgrey"
-            axis.plot(found.mean, -i, "o", color=colour, markersize=4)
-            axis.plot(found.people, [-i, -i], color=colour, linewidth=3)
-            if found.seeds:
-                axis.plot(found.seeds, [-i, -i], color=colour, linewidth=1)
+            gap = comparison.differences[metric]
+            colour = "black" if gap.survives else "darkgrey"
+            axis.plot(gap.mean, -i, "o", color=colour, markersize=4)
+            axis.plot(gap.people, [-i, -i], color=colour, linewidth=3)
+            if gap.seeds:
+                axis.plot(gap.seeds, [-i, -i], color=colour, linewidth=1)
         axis.axvline(0, color="red", linewidth=0.8)
         axis.set_xlabel(f"difference in {heading(metric, report)}", fontsize=9)
         _plain(axis)

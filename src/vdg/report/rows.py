@@ -183,13 +183,13 @@ def _published_row(system: str, dataset: str) -> Row:
 
 def _fill(row: Row, files: list[Path], form: type[Scores], real: ReferenceScores) -> Row:
     """Read a row's scores: of each file, without its ending, a .json and a .csv."""
-    found = [read(_with(file, ".json"), form) for file in files]
-    for file, scores in zip(files, found, strict=True):
+    all_scores = [read(_with(file, ".json"), form) for file in files]
+    for file, scores in zip(files, all_scores, strict=True):
         _require_same_evaluation(_with(file, ".json"), scores, real)
         row.tables.append(_pair_table(_with(file, ".csv"), scores))
-    row.metrics = {m: [scores.metrics[m] for scores in found] for m in real.metrics}
+    row.metrics = {m: [scores.metrics[m] for scores in all_scores] for m in real.metrics}
     row.pairs = real.pairs
-    row.training = [scores.about for scores in found] if form is RunScores else []
+    row.training = [scores.about for scores in all_scores] if form is RunScores else []
     return row
 
 

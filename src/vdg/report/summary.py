@@ -150,12 +150,12 @@ def _better(metric: str, before: float, after: float) -> bool:
 
 def _survivors(ours: list[Comparison], metric: str) -> Survivors:
     variants = [c for c in ours if not (c.one.coarse or c.other.coarse)]
-    found = Survivors(metric, len(variants))
+    survivors = Survivors(metric, len(variants))
     for comparison in variants:
         if comparison.differences[metric].survives:
             better, worse = comparison.better(metric)
-            found.worse.setdefault(better.name, []).append(worse.name)
-    return found
+            survivors.worse.setdefault(better.name, []).append(worse.name)
+    return survivors
 
 
 def _below(report: DatasetReport, reference: str) -> list[str]:
