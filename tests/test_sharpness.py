@@ -4,7 +4,8 @@ import torch
 from scipy import ndimage
 
 from vdg.errors import InputError
-from vdg.metrics.sharpness import gradient_magnitude, sharpness
+from vdg.metrics.gradient import gradient_magnitude
+from vdg.metrics.sharpness import sharpness
 
 
 def random_images(n=4, height=32, width=16):

@@ -10,11 +10,12 @@ from vdg.errors import InputError
 from vdg.large_arrays import Array, Computed
 from vdg.metrics import classifiers
 from vdg.metrics.fid import Statistics, fid, statistics
+from vdg.metrics.gradient import gradient_magnitude
 from vdg.metrics.inception_score import inception_score
 from vdg.metrics.perceptual import Perceptual
 from vdg.metrics.pose_accuracy import PoseMetric
 from vdg.metrics.psnr import psnr
-from vdg.metrics.sharpness import gradient_magnitude, sharpness
+from vdg.metrics.sharpness import sharpness
 from vdg.metrics.ssim import WINDOWS, mask_ssim, ssim
 
 BATCH = 50

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from vdg import systems
 from vdg.errors import InputError
 from vdg.report.comparisons import Comparison
 from vdg.report.inputs import Training, read_table
@@ -30,8 +29,8 @@ class Spread:
 
     def difference(self, one: Row, other: Row, key: str) -> pd.Series | None:
         """A metric of one row less that of another with each setting; None if unknown."""
-        found, reference = self.of(other, key), self.of(one, key)
-        return None if found is None or reference is None else found - reference
+        value, reference = self.of(other, key), self.of(one, key)
+        return None if value is None or reference is None else value - reference
 
 
 def fingerprint(training: Training) -> str:
@@ -40,12 +39,14 @@ def fingerprint(training: Training) -> str:
     Settings that have their default are left out, so that a system may gain one.
     """
     stages = {"stage1": training.stage1, "stage2": training.stage2 or {}}
-    changed = [_changed(training.system, stage, found) for stage, found in stages.items() if found]
+    changed = [_changed(training.system, stage, s) for stage, s in stages.items() if s]
     content = [training.system, *changed]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _changed(system: str, stage: str, settings: dict[str, Any]) -> dict[str, Any]:
+    from vdg import systems  # here, because it imports torch: 2 s of every table
+
     fields = systems.settings_class(system, stage).model_fields
     defaults = {field.alias or key: field.default for key, field in fields.items()}
     return {k: v for k, v in settings.items() if k not in defaults or v != defaults[k]}
@@ -94,8 +95,8 @@ def movements(
     moved = []
     for metric in report.main:
         key = report.column(metric)
-        found = [(row, spread.of(row, key)) for row in report.of_kind("ours")]
-        rows = [(row, by_setting) for row, by_setting in found if by_setting is not None]
+        known = [(row, spread.of(row, key)) for row in report.of_kind("ours")]
+        rows = [(row, by_setting) for row, by_setting in known if by_setting is not None]
         if not rows or len(report.seeds) < 2:
             continue
         compared, larger = 0, []

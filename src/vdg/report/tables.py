@@ -118,8 +118,8 @@ def scores_by_camera(names: Sequence[str], table: pd.DataFrame) -> Table | None:
 
 def _camera_groups(names: Iterable[str]) -> list[tuple[str, np.ndarray]]:
     """The places of the pairs of each of `CAMERAS` that there is; empty without such names."""
-    found = np.array(cameras(names) or [])
-    groups = [(name, np.flatnonzero(found == name)) for name in CAMERAS]
+    cameras_of = np.array(cameras(names) or [])
+    groups = [(name, np.flatnonzero(cameras_of == name)) for name in CAMERAS]
     return [(name, group) for name, group in groups if len(group)]
 
 
@@ -238,11 +238,11 @@ def _step(report: DatasetReport, one: Row, other: Row) -> dict[str, float]:
     return {m: report.value(other, m) - report.value(one, m) for m in metrics}
 
 
-def ranking_table(report: DatasetReport, found: Ranking) -> Table:
+def ranking_table(report: DatasetReport, ranking: Ranking) -> Table:
     """Whole systems in their published order, and their scores here."""
     metrics = ("ssim", "mask_ssim", "fid", "sharpness")
     lines = []
-    for row in found.published:
+    for row in ranking.published:
         here = [number(row.metrics[report.column(m)], m) for m in metrics]
         lines.append([row.paper, f"{published_ssim(report, row):.3f}", row.name, *here])
     header = ["published row", "published SSIM", "row here", *(heading(m, report) for m in metrics)]
@@ -274,22 +274,22 @@ def comparison_table(report: DatasetReport, comparisons: list[Comparison]) -> Ta
     return Table(header, lines) if lines else None
 
 
-def _interval(found: Difference) -> str:
-    text = f"{found.mean:+.3f} [{found.people[0]:+.3f}, {found.people[1]:+.3f}]"
-    if found.seeds:
-        text += f", seeds [{found.seeds[0]:+.3f}, {found.seeds[1]:+.3f}]"
-    return Bold(text) if found.survives else text
+def _interval(gap: Difference) -> str:
+    text = f"{gap.mean:+.3f} [{gap.people[0]:+.3f}, {gap.people[1]:+.3f}]"
+    if gap.seeds:
+        text += f", seeds [{gap.seeds[0]:+.3f}, {gap.seeds[1]:+.3f}]"
+    return Bold(text) if gap.survives else text
 
 
 def spread_table(report: DatasetReport, comparisons: list[Comparison], spread: Spread) -> Table:
     """How far each metric moves with seeds, threads and instruction sets, and which differences are
     larger."""
     lines = []
-    for found in movements(report, comparisons, spread):
-        ranges = (number([value], found.metric) for value in (found.seeds, found.settings))
-        larger = f"{len(found.larger)} of {found.compared}"
-        larger += f": {', '.join(found.larger)}" if found.larger else ""
-        lines.append([heading(found.metric, report), *ranges, larger])
+    for movement in movements(report, comparisons, spread):
+        ranges = (number([value], movement.metric) for value in (movement.seeds, movement.settings))
+        larger = f"{len(movement.larger)} of {movement.compared}"
+        larger += f": {', '.join(movement.larger)}" if movement.larger else ""
+        lines.append([heading(movement.metric, report), *ranges, larger])
     header = ["metric", "seeds", "threads and instruction sets", "differences larger than both"]
     return Table(header, lines)
 
@@ -357,10 +357,10 @@ def _headings(metrics: Iterable[str]) -> dict[str, str]:
     """HEADINGS, and those of the crop's and the padded images' SSIM where they are present."""
     headings = dict(HEADINGS)
     for metric in metrics:
-        found = re.fullmatch(r"ssim_(padded_)?(\d+)", metric)
-        if found and metric not in HEADINGS:
-            form = "white margins, {} columns" if found[1] else "middle {} columns"
-            headings[metric] = f"SSIM ({form.format(found[2])})"
+        margin = re.fullmatch(r"ssim_(padded_)?(\d+)", metric)
+        if margin and metric not in HEADINGS:
+            form = "white margins, {} columns" if margin[1] else "middle {} columns"
+            headings[metric] = f"SSIM ({form.format(margin[2])})"
     return headings
 
 
@@ -393,7 +393,7 @@ def shared_machine(report: DatasetReport) -> dict[str, str]:
     """Device, mode and versions, where one holds for all rows and seeds."""
     runs = [training.run for row in report.trained for training in row.training]
     texts = {key: {getattr(run, key) for run in runs} for key in MACHINE}
-    return {key: min(found) for key, found in texts.items() if len(found) == 1}
+    return {key: min(forms) for key, forms in texts.items() if len(forms) == 1}
 
 
 def _budget(stage: str):
@@ -422,13 +422,13 @@ def _machine(key: str):
 
 def _differing_settings(rows: list[Row]) -> set[tuple[str, str]]:
     """(stage, key) of the settings that are not the same in all rows that have the stage."""
-    found = set()
+    differing = set()
     for stage in STAGES:
         known = [s for row in rows if (s := getattr(row.training[0], stage))]
         for key in {key for settings in known for key in settings} - set(BUDGET):
             if len({repr(settings.get(key)) for settings in known}) > 1:
-                found.add((stage, key))
-    return found
+                differing.add((stage, key))
+    return differing
 
 
 def _settings_text(training: Training, differing: set[tuple[str, str]]) -> str:
