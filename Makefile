@@ -92,8 +92,8 @@ rendered rendered-seeds rendered-compared: DATASETS := rendered
 rendered rendered-seeds rendered-compared: PRECISION := bf16
 rendered rendered-seeds rendered-compared: THREADS := 1
 
-rendered: NETWORKS := vdg,vdg-warp
-rendered: VARIANTS := l1,mask-l1,full,weighted,warp-both
+rendered: NETWORKS := vdg,vdg-warp,vdg-warp-long
+rendered: VARIANTS := l1,mask-l1,full,weighted,warp,warp-both,warp-both-long
 rendered: setup  ## the open benchmark (docs/rendered.md), to reports/, its picture and model: about three hours on one core
 	$(EXPERIMENT)
 	$(KEEP) reports/rendered.md --note "$$(cat docs/notes/rendered.md)"

@@ -249,9 +249,9 @@ def test_validation_needs_identities(load):
 
 
 def test_variant_whose_network_is_not_trained(load):
-    text = message(load, "networks", ["vdg", "vdg-warp"])
-    assert text.startswith("params.yaml: variant.shared.network = 'vdg-shared'")
-    assert "networks (['vdg', 'vdg-warp'])" in text
+    text = message(load, "networks", ["vdg", "vdg-shared"])
+    assert text.startswith("params.yaml: variant.warp-both.network = 'vdg-warp'")
+    assert "networks (['vdg', 'vdg-shared'])" in text
 
 
 def test_key_given_twice(tmp_path):
@@ -424,8 +424,8 @@ def about(name, params):
 
 SWEPT = ("alpha-25", "alpha-50", "alpha-75", "alpha-100")  # with an alpha of their own
 MASK_SSIM = ("full", "weighted", "warp", "warp-both", "warp-projected", "part-ssim", "shared")
-MASK_SSIM += ("weight-0", "weight-2", "weight-8")
-NETWORKS = ("vdg", "vdg-warp", "vdg-shared")
+MASK_SSIM += ("warp-both-long", "weight-0", "weight-2", "weight-8")
+NETWORKS = ("vdg", "vdg-warp", "vdg-warp-long", "vdg-shared")
 VARIANTS = ("l1", "mask-l1", *MASK_SSIM, *SWEPT)
 DATASETS = (
     "synthetic",
@@ -574,7 +574,7 @@ def test_listing_less_leaves_the_rest_alone(load, raw, key):
         raw["variants"] = [
             name
             for name in raw["variants"]
-            if name not in ("shared", "warp-both", "warp-projected")
+            if name not in ("shared", "warp-both", "warp-both-long", "warp-projected")
         ]
     before, after = resolve.resolve(load()), resolve.resolve(load(key, raw[key][:1]))
     assert after.keys() < before.keys()
