@@ -94,11 +94,12 @@ rendered rendered-seeds rendered-compared: THREADS := 1
 
 rendered: NETWORKS := vdg,vdg-warp,vdg-warp-long
 rendered: VARIANTS := l1,mask-l1,full,weighted,warp,warp-both,warp-both-long
-rendered: setup  ## the open benchmark (docs/rendered.md), to reports/, its picture and model: about three hours on one core
+rendered: setup  ## the open benchmark (docs/rendered.md), to reports/, its picture and model: about four and a half hours of one core
 	$(EXPERIMENT)
 	$(KEEP) reports/rendered.md --note "$$(cat docs/notes/rendered.md)"
 	$(VENV)/bin/python -m bench.rendered --results
-	$(VENV)/bin/vdg export --dataset rendered --variant warp-both --output pretrained/rendered-warp-both.safetensors
+	$(VENV)/bin/vdg export --dataset rendered --variant warp-both-long \
+	  --output pretrained/rendered-warp-both.safetensors
 
 rendered-seeds: SEEDS := 0,1,2
 rendered-seeds: VARIANTS := full,weighted

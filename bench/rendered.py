@@ -29,7 +29,7 @@ from vdg.report import pictures, rows
 from vdg.report.inputs import read_config
 
 OUTPUT, VIEWS = Path("docs/rendered.png"), 8
-RESULTS, COLUMNS = Path("docs/rendered-results.png"), ("stage1-vdg", "full", "warp-both")
+RESULTS, COLUMNS = Path("docs/rendered-results.png"), ("stage1-vdg", "full", "warp-both-long")
 
 
 def milliseconds(draw: Renderer, people: int = 12) -> float:
