@@ -12,10 +12,12 @@ from collections.abc import Callable
 
 from vdg.errors import InputError, StoppedError
 
-# Threads that wait for others sleep, where by default they spin: beside other work small networks
-# took twice and six times the CPU time to train, with the same losses. OpenMP reads it as
-# torch is imported, which every command line does after this module.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Threads that wait for others spin for some microseconds before they sleep: a hundred times longer,
+# as by default, they take CPU time from other work, and without it nearly every wait of small
+# networks becomes a sleep (docs/many-machines.md has seconds). GNU's OpenMP reads it as torch is
+# imported, which every command line does after this module.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
 
