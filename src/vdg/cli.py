@@ -13,9 +13,9 @@ from collections.abc import Callable
 from vdg.errors import InputError, StoppedError
 
 # Threads that wait for others spin for some microseconds before they sleep: a hundred times longer,
-# as by default, they take CPU time from other work, and without it nearly every wait of small
-# networks becomes a sleep (docs/many-machines.md has seconds). GNU's OpenMP reads it as torch is
-# imported, which every command line does after this module.
+# as by default, they take CPU time from other work; without it a small network that had the machine
+# to itself trained for half as long again (docs/many-machines.md). GNU's OpenMP reads it as torch
+# is imported, which every command line does after this module.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
@@ -39,10 +39,10 @@ def device(text: str) -> str:
 
 def size(text: str) -> tuple[int, int]:
     """argparse type of a size, HEIGHTxWIDTH in pixels."""
-    size = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text)
-    if not size or not int(size[1]) * int(size[2]):
+    sides = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text)
+    if not sides or not int(sides[1]) * int(sides[2]):
         raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in pixels, such as 256x128")
-    return int(size[1]), int(size[2])
+    return int(sides[1]), int(sides[2])
 
 
 def share(text: str) -> float:
@@ -116,7 +116,7 @@ def _share_one_heap() -> None:
     """One heap for all threads, where glibc gives every thread one of its own.
 
     What one thread has freed, others can then use: scores of 2,000 pairs of 256 x 256 took 1.5 GB
-    in place of 1.9, in the same time. MALLOC_ARENA_MAX takes precedence.
+    in place of 1.9, in no more CPU time. MALLOC_ARENA_MAX takes precedence.
     """
     if "MALLOC_ARENA_MAX" not in os.environ:
         with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
