@@ -7,6 +7,8 @@ import sys
 import traceback
 from collections.abc import Callable
 
+import torch
+
 
 def together(work: Callable[[], None], size: int) -> list[int]:
     """Call `work` in `size` processes, as torchrun would start them. Returns their statuses."""
@@ -15,6 +17,7 @@ def together(work: Callable[[], None], size: int) -> list[int]:
         port = str(free.getsockname()[1])
     world = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size)}
     children = []
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)]).step()  # imports what they all need
     for rank in map(str, range(size)):
         child = os.fork()
         if not child:

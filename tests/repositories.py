@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PG2 = {"steps": 2, "batch_size": 4, "width": 4, "learning_rate": 0.001}
 MICRO = {
     "networks": ["vdg", "pg2"],
-    "variants": ["l1", "full", "pg2"],
+    "variants": ["full", "pg2"],
     "network.pg2.stage1.synthetic": dict(PG2),
     "network.pg2.stage2.synthetic": dict(PG2),
     "dataset.synthetic.source.train_identities": 8,
@@ -63,7 +63,7 @@ def make_repository(folder):
     for name in ("stages", "src", ".dvc", "params.yaml", "dvc.yaml", ".gitignore", ".dvcignore"):
         source = ROOT / name
         if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "cache", "tmp", "*.local")
+            ignored = shutil.ignore_patterns("cache", "tmp", "*.local")
             shutil.copytree(source, folder / name, ignore=ignored)
         else:
             shutil.copy(source, folder / name)

@@ -29,7 +29,7 @@ def test_report_holds_every_row_and_metric(finished):
     assert ",".join(table.columns) == "dataset,split,row,kind,metric,mean,std,seeds,pairs"
     rows = list(table["row"].drop_duplicates())
     assert rows[:3] == ["real", "copy-source", "mean-image"]
-    assert set(rows[3:]) == {"stage1", "stage1-pg2", "l1", "full", "pg2"}
+    assert set(rows[3:]) == {"stage1", "stage1-pg2", "full", "pg2"}
     assert {"ssim", "mask_ssim", "sharpness", "fid_efficientnet_lite0"} <= set(table["metric"])
     figures = table.set_index(["row", "metric"])["mean"]
     assert figures["real", "ssim"] == 1
@@ -75,7 +75,7 @@ def test_alpha_retrains_only_what_uses_it(repository):
     ]
     changed = dvc(repository, "metrics", "diff").stdout
     assert "synthetic.full.ssim" in changed
-    assert "synthetic.l1" not in changed
+    assert "synthetic.pg2" not in changed
 
 
 TOY = """
@@ -187,7 +187,7 @@ def test_a_clone_that_is_killed_everywhere_makes_the_same_bytes(repository, tmp_
     set_params(repository, fewer)
     ran = ["resolve", "assign-stage1@synthetic-full-0", "ablation-table"]  # no training, no score
     assert stages_run(dvc(repository, "repro").stdout) == ran
-    assert (repository / ".scratch/unused/scores/synthetic/l1-0/scores.json").is_file()
+    assert (repository / ".scratch/unused/scores/synthetic/pg2-0/scores.json").is_file()
 
     other = make_repository(tmp_path / "other")
     set_params(other, fewer)

@@ -75,9 +75,11 @@ def attempt(name, folder, kill, number):
         sys.exit("the training failed")
     return os.WIFSIGNALED(status)
 
+# once: the children, which are killed after fractions of a second, inherit what is parsed here and
+# what a first step of Adam imports
 for configuration, _ in runs.values():
-    # once: the children, which are killed after fractions of a second, inherit what it parses
     module.require_unchanged(configuration["code"])
+torch.optim.Adam([torch.zeros(1, requires_grad=True)]).step()
 for name in runs:
     chance = random.Random(name)
     attempt(name, base / "whole", False, 0)
