@@ -42,8 +42,8 @@ def references(config: EvaluationConfig, data: Path, output: Path) -> None:
         images, bodies = (taken(array, trained_on) for array in (train.images, silhouettes))
         pose_metrics.save_segmenter(output, train_segmenter(images, bodies, device))
     scorer = _scorer(config, data, pairs, output)
-    features = scorer.features(train.images)[_not_evaluated(train, evaluated)]
-    scorer.references["train_fid"] = statistics(features)
+    kept = _not_evaluated(train, evaluated)
+    scorer.references["train_fid"] = statistics(scorer.features(train.images)[kept])
     mean = _mean(taken(train.images, trained_on))
     mean_image = Computed(targets.shape, lambda which: np.repeat(mean[None], len(which), 0))
     floor = noise_floor(scorer.masks, FLOOR_MASKS)

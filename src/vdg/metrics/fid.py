@@ -21,11 +21,12 @@ class Statistics(NamedTuple):
 
 def statistics(features) -> Statistics:
     """Statistics of features (N, D). The covariance is normalised by N - 1, as in pytorch-fid."""
-    features = np.asarray(features, dtype=np.float64)
-    if len(features) < 2:
-        raise InputError(f"FID needs at least 2 images, not {len(features)}: evaluate more pairs")
-    mu = features.mean(0)
-    centred = (features - mu) / np.sqrt(len(features) - 1)
+    centred = np.array(features, dtype=np.float64)  # changed in place: it may be a gigabyte
+    if len(centred) < 2:
+        raise InputError(f"FID needs at least 2 images, not {len(centred)}: evaluate more pairs")
+    mu = centred.mean(0)
+    centred -= mu
+    centred /= np.sqrt(len(centred) - 1)
     with _denormals():
         return Statistics(mu, np.linalg.qr(centred, mode="r"))
 

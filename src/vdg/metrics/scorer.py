@@ -88,16 +88,18 @@ class Scorer:
 
     def _set_metrics(self, generated: Array) -> dict[str, float]:
         features, probabilities = self._classify(generated)
-        scored = {"is": probabilities}
+        inception = {"is": inception_score(probabilities)}
+        del probabilities  # those of many images fill the memory: the next ones take their place
+        moments = statistics(features)
+        del features
         if (masks := self.masks) is not None:
             masked = Computed(generated.shape, lambda i: generated[i] * masks[i][..., None])
-            scored["mask_is"] = self._classify(masked)[1]
+            inception["mask_is"] = inception_score(self._classify(masked)[1])
         metrics, suffix = {}, self.classifier_suffix
-        for name, given in scored.items():
-            metrics[name + suffix], metrics[f"{name}{suffix}_splits_std"] = inception_score(given)
-        generated_statistics = statistics(features)
+        for name, score in inception.items():
+            metrics[name + suffix], metrics[f"{name}{suffix}_splits_std"] = score
         for name, reference in self.references.items():
-            metrics[name + suffix] = fid(generated_statistics, reference)
+            metrics[name + suffix] = fid(moments, reference)
         return metrics
 
     def _pairwise(self, generated: np.ndarray, chunk: slice) -> dict[str, torch.Tensor]:
@@ -135,12 +137,15 @@ class Scorer:
         return self._classify(images)[0]
 
     def _classify(self, images: Array) -> tuple[np.ndarray, np.ndarray]:
-        both = [
-            self.classifier(_channels_first(images[i : i + BATCH]))
-            for i in tqdm(range(0, len(images), BATCH), desc="classify", disable=None)
-        ]
-        features, probabilities = zip(*both, strict=True)
-        return torch.cat(features).numpy(), torch.cat(probabilities).numpy()
+        arrays: list[np.ndarray] = []
+        for i in tqdm(range(0, len(images), BATCH), desc="classify", disable=None):
+            both = self.classifier(_channels_first(images[i : i + BATCH]))
+            if not arrays:
+                arrays = [np.empty((len(images), x.shape[1]), np.float32) for x in both]
+            for array, x in zip(arrays, both, strict=True):
+                array[i : i + BATCH] = x
+        features, probabilities = arrays
+        return features, probabilities
 
 
 def _channels_first(images: np.ndarray) -> torch.Tensor:
