@@ -29,7 +29,9 @@ def moments(x):
     return x.mean(0), np.cov(x, rowvar=False)
 
 
-def test_root_of_the_covariance():
+@pytest.mark.parametrize("rows", [module.ROWS, 50, 16, 5])
+def test_root_of_the_covariance(monkeypatch, rows):
+    monkeypatch.setattr(module, "ROWS", rows)  # in one part, or in more, also of fewer than D
     x = features(50, 8, 0)
     mu, root = statistics(x)
     np.testing.assert_allclose(mu, x.mean(0))

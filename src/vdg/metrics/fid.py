@@ -11,6 +11,9 @@ import torch
 
 from vdg.errors import InputError
 
+ROWS = 16384
+"""Features whose covariance is factored at once: in float64, and in two copies that QR makes."""
+
 
 class Statistics(NamedTuple):
     """Mean (D,) of features (N, D) and a factor A (min(N, D), D) of their covariance A^T A."""
@@ -20,15 +23,24 @@ class Statistics(NamedTuple):
 
 
 def statistics(features) -> Statistics:
-    """Statistics of features (N, D). The covariance is normalised by N - 1, as in pytorch-fid."""
-    centred = np.array(features, dtype=np.float64)  # changed in place: it may be a gigabyte
-    if len(centred) < 2:
-        raise InputError(f"FID needs at least 2 images, not {len(centred)}: evaluate more pairs")
-    mu = centred.mean(0)
-    centred -= mu
-    centred /= np.sqrt(len(centred) - 1)
+    """Statistics of features (N, D). The covariance is normalised by N - 1, as in pytorch-fid.
+
+    Raises InputError for fewer than two images.
+    """
+    features = np.asarray(features)
+    count = len(features)
+    if count < 2:
+        raise InputError(f"FID needs at least 2 images, not {count}: evaluate more pairs")
+    mu = features.mean(0, dtype=np.float64)
+    factor = np.empty((0, features.shape[1]))
     with _denormals():
-        return Statistics(mu, np.linalg.qr(centred, mode="r"))
+        for i in range(0, count, ROWS):
+            centred = features[i : i + ROWS] - mu
+            centred /= np.sqrt(count - 1)
+            # the R of a part is also a factor of that part's share of the covariance
+            rows = np.concatenate([factor, centred]) if len(factor) else centred
+            factor = np.linalg.qr(rows, mode="r")
+    return Statistics(mu, factor)
 
 
 def fid(a: Statistics, b: Statistics) -> float:
