@@ -109,9 +109,9 @@ rendered-seeds: setup  ## three seeds of full and weighted on it, to reports/: a
 
 rendered-compared: NETWORKS := vdg,pg2,def-gan,dpig,patn
 rendered-compared: VARIANTS := full,weighted,pg2
-rendered-compared: setup  ## PG², Def-GAN, DPIG and PATN on it at the compute of full, to reports/: an estimated three hours more
+rendered-compared: setup  ## PG², Def-GAN, DPIG and PATN on it at the compute of full, to reports/: two and a half hours of one core more
 	$(EXPERIMENT)
-	$(KEEP) reports/rendered-compared.md --note 'Made by `make rendered-compared`.'
+	$(KEEP) reports/rendered-compared.md --note "$$(cat docs/notes/rendered-compared.md)"
 
 holdout holdout-seeds holdout-variants pretrained: DATASETS := market1501-holdout
 holdout holdout-seeds holdout-variants pretrained: PRECISION := bf16
