@@ -1,7 +1,6 @@
 """The lock of a scratch folder, and the end of a training whose DVC is killed."""
 
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -157,36 +156,3 @@ def test_waiting_threads_soon_sleep_unless_the_user_says_otherwise(policy, spins
     if "GOMP_SPINCOUNT" not in done.stderr:
         pytest.skip("torch's OpenMP is not GNU's")
     assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr
-
-
-HEAPS = """
-import ctypes, sys, threading
-from vdg import cli
-
-def allocate():
-    kept.append([bytearray(5000) for _ in range(100)])
-    barrier.wait()
-
-def main():
-    threads = [threading.Thread(target=allocate) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    libc = ctypes.CDLL(None)
-    libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
-    libc.fflush(None)
-
-kept, barrier = [], threading.Barrier(4)
-cli.run(main)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
-@pytest.mark.parametrize("most", [None, "3"])
-def test_threads_share_a_heap_unless_the_user_says_otherwise(most):
-    unset = {k: v for k, v in os.environ.items() if k != "MALLOC_ARENA_MAX"}
-    places = {"PYTHONPATH": str(ROOT / "src")} | ({"MALLOC_ARENA_MAX": most} if most else {})
-    command = [sys.executable, "-c", HEAPS]
-    said = subprocess.run(command, env=unset | places, text=True, capture_output=True, check=True)
-    assert said.stdout.count("<heap nr=") == int(most or 1)

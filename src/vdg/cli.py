@@ -1,8 +1,6 @@
 """Command-line code shared by all stages."""
 
 import argparse
-import contextlib
-import ctypes
 import math
 import os
 import re
@@ -18,8 +16,6 @@ from vdg.errors import InputError, StoppedError
 # is imported, which every command line does after this module.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-
-M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def arguments(doc: str, *names: str) -> argparse.Namespace:
@@ -96,7 +92,6 @@ def run(main: Callable[[], None]) -> None:
         sys.argv.remove("--debug")
         os.environ["VDG_DEBUG"] = "1"  # inherited by torchrun's processes
     _speak_utf8()
-    _share_one_heap()
     if callable(signal.getsignal(signal.SIGINT)):  # nohup ignores SIGINT: keep it ignored
         signal.signal(signal.SIGINT, signal.default_int_handler)  # see quiet_until_run
     try:
@@ -110,17 +105,6 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(stopped.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _share_one_heap() -> None:
-    """One heap for all threads, where glibc gives every thread one of its own.
-
-    What one thread has freed, others can then use: scores of 2,000 pairs of 256 x 256 took 1.5 GB
-    in place of 1.9, in no more CPU time. MALLOC_ARENA_MAX takes precedence.
-    """
-    if "MALLOC_ARENA_MAX" not in os.environ:
-        with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
-            ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def _speak_utf8() -> None:
