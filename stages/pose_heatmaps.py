@@ -8,7 +8,7 @@ from vdg.data import preparation
 from vdg.data.images import ImageSet
 from vdg.drawing import contact_sheet, save_png
 from vdg.files import read_json, replacing_folder
-from vdg.pose import pose_mask
+from vdg.masks import pose_mask
 
 SHEET = 16
 

@@ -12,7 +12,8 @@ from vdg.data.images import ImageSet
 from vdg.data.pose_set import PoseSet
 from vdg.errors import InputError
 from vdg.heat_maps import heat_maps
-from vdg.pose import MIRRORED, pose_mask
+from vdg.masks import pose_mask
+from vdg.pose import MIRRORED
 
 H, W, N = 32, 16, 5
 NAMES = [f"{i:04d}.png" for i in range(N)]

@@ -14,7 +14,7 @@ from vdg.data.images import ImageSet
 from vdg.data.synthetic.render import render
 from vdg.errors import InputError
 from vdg.keypoints.annotations import write_keypoints
-from vdg.pose import pose_mask
+from vdg.masks import pose_mask
 
 SIDE, RENDERED = 256, 128
 CUT = 40  # columns on each side, by PATN's script

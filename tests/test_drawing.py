@@ -5,7 +5,7 @@ import torch
 
 from vdg import drawing
 from vdg.heat_maps import heat_maps
-from vdg.pose import pose_mask
+from vdg.masks import pose_mask
 
 H, W, SCALE = 64, 32, 2
 

@@ -16,7 +16,8 @@ from vdg.keypoints.annotations import KEYPOINTS_HEADER, read_keypoints
 from vdg.keypoints.by_picture import ByPicture
 from vdg.keypoints.reading import Options
 from vdg.keypoints.skeletons import COCO, joint_name
-from vdg.pose import JOINTS, pose_mask
+from vdg.masks import pose_mask
+from vdg.pose import JOINTS
 
 SIZE = HEIGHT, WIDTH = 768, 384
 # x, y of OpenPose's 18 joints in a picture of 384 x 768; the neck is between the shoulders

@@ -11,7 +11,8 @@ from skimage import draw
 from vdg.data.market1501 import identity_of
 from vdg.data.pairs import is_valid
 from vdg.heat_maps import heat_maps
-from vdg.pose import JOINTS, MASK_PAIRS, MIRRORED, SKELETON, TORSO, pose_mask
+from vdg.masks import pose_mask
+from vdg.pose import JOINTS, MASK_PAIRS, MIRRORED, SKELETON, TORSO
 
 NECK, RIGHT_SHOULDER, RIGHT_ELBOW, LEFT_ANKLE = 1, 2, 3, 13
 

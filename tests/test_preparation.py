@@ -17,7 +17,7 @@ from vdg.data.pose_set import PoseSet
 from vdg.errors import InputError
 from vdg.files import sha256
 from vdg.keypoints.annotations import read_keypoints, write_keypoints
-from vdg.pose import pose_mask
+from vdg.masks import pose_mask
 
 H, W = 32, 16
 RENDERED = {"train_identities": 4, "test_identities": 2, "views": 4, "seed": 0}

@@ -44,7 +44,10 @@ EDITS = {
         "views.py",
         SCORES | {"evaluate-references@synthetic", "pose-heatmaps@synthetic"},
     ),
+    "pose masks, which a training reads": ("masks.py", {"pose-heatmaps@synthetic"}),
+    "a format of key points": ("keypoints/formats.py", {"download@synthetic"}),
     "a command": ("commands/score.py", set()),
+    "an option of commands": ("commands/options.py", set()),
     "an error message": ("errors.py", set()),
 }
 
@@ -59,6 +62,7 @@ def run_file(stage):
     name, _, item = stage.partition("@synthetic-")
     row = item.removesuffix("-0")
     return {
+        "download@synthetic": "synthetic/download.json",
         "train-stage1": f"synthetic/stage1-{row}.json",
         "train-stage2": f"synthetic/stage2-{row}.json",
         "evaluate-stage1": f"synthetic/evaluation-stage1-{row}.json",

@@ -16,7 +16,7 @@ from PIL import Image
 from vdg.errors import InputError
 from vdg.evaluation.image_folders import draw_masks, read_folder, stack_masks
 from vdg.keypoints.annotations import write_keypoints
-from vdg.pose import pose_mask
+from vdg.masks import pose_mask
 
 
 def test_the_command(folders):

@@ -1,7 +1,6 @@
 """Command-line code shared by all stages."""
 
 import argparse
-import math
 import os
 import re
 import signal
@@ -31,45 +30,6 @@ def device(text: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is none of auto, cpu, cuda, cuda:1, mps")
     return text
-
-
-def size(text: str) -> tuple[int, int]:
-    """argparse type of a size, HEIGHTxWIDTH in pixels."""
-    sides = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text)
-    if not sides or not int(sides[1]) * int(sides[2]):
-        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in pixels, such as 256x128")
-    return int(sides[1]), int(sides[2])
-
-
-def share(text: str) -> float:
-    """argparse type of a number from 0 on, such as a score."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 on")
-    return value
-
-
-def add_reading(parser: argparse.ArgumentParser, size_of: str = "--pose-size") -> None:
-    """Add the options that say how files of key points are read, for `reading_options`."""
-    from vdg.keypoints import formats, reading  # not needed by most commands
-
-    add = parser.add_argument_group("files of key points").add_argument
-    add("--format", choices=reading.KEYS, help="of the JSON files; default: by their content")
-    add("--unit", choices=formats.UNITS, help="of the coordinates; default: by their range")
-    add("--confidence", type=share, metavar="C", help="least score of a joint; default: the "
-        "format's own")  # fmt: skip
-    add(size_of, dest="size", type=size, metavar="HxW", help="height and width in pixels of the "
-        "picture that a pose's key points are of")  # fmt: skip
-
-
-def reading_options(args: argparse.Namespace):
-    """The `Options` of vdg.keypoints.reading of parsed arguments."""
-    from vdg.keypoints.reading import Options
-
-    return Options(args.format, args.unit, args.confidence, args.size)
 
 
 def quiet_until_run() -> None:

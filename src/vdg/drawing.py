@@ -60,7 +60,7 @@ def grid(rows: list[list[np.ndarray]], titles: list[str] | None = None) -> Image
 def save_png(path, image: Image.Image) -> None:
     """Write a PNG atomically."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG")  # optimize: nine times as slow, 2 % smaller
     write_bytes(path, buffer.getvalue())
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from vdg import cli
+from vdg.commands.options import add_reading, reading_options
 from vdg.data.fitting import letter_box, open_picture
 from vdg.drawing import grid, skeleton
 from vdg.files import replacing_folder, write_all
@@ -54,7 +55,7 @@ def main():
     add("--person", type=int, metavar="K", help="of several in the source, counted from 0")
     add("--output", type=Path, default=Path("posed.png"), metavar="PNG")
     add("--device", type=cli.device, default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    cli.add_reading(parser)
+    add_reading(parser)
     args = parser.parse_args()
     if args.turntable is not None and (len(args.pose) > 1 or args.turntable < 2):
         parser.error("--turntable takes one named pose, and two views or more")
@@ -82,7 +83,7 @@ def main():
     outputs.require_replaceable(files, [str(args.source), args.keypoints or "", *poses])
     model = PoseTransfer.load(args.model, args.device)
     picture = open_picture(args.source)
-    finder = PoseFinder(model.size, model.device, args.output, cli.reading_options(args))
+    finder = PoseFinder(model.size, model.device, args.output, reading_options(args))
     source = finder.source(args.source, picture, args.keypoints, args.person)
     if moving:
         poses, targets = finder.motion(poses, args.smooth, args.fit)

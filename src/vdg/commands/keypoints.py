@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from vdg import cli, estimators
+from vdg.commands.options import add_reading, reading_options
 from vdg.data.fitting import open_picture
 from vdg.data.folder import SUFFIXES
 from vdg.drawing import skeleton
@@ -38,7 +39,7 @@ def main():
     add("--person", type=int, metavar="K", help="of several in a picture, counted from 0")
     add("--overlay", type=Path, metavar="PNG", help="draw the joints over the first pictures")
     add("--device", type=cli.device, default="auto", help="of the estimator")
-    cli.add_reading(parser, "--size")
+    add_reading(parser, "--size")
     args = parser.parse_args()
     if (args.person or 0) < 0:
         parser.error("--person counts from 0")
@@ -83,7 +84,7 @@ def _pictures(folder: Path) -> dict[str, Path]:
 
 def _read(args: argparse.Namespace, known: dict[str, Path]) -> Iterator[Posed]:
     """The pictures of all files in order; `known` is added to where a file is a picture."""
-    options, device = cli.reading_options(args), None
+    options, device = reading_options(args), None
     invented: list[int] = []  # joints of each picture
     files = [Path(text) for text in motion.expanded(args.files)]
     read = {path: reading.read(path, options) for path in files if reading.is_keypoints(path)}

@@ -15,7 +15,7 @@ from vdg.errors import InputError
 from vdg.files import Rows
 from vdg.keypoints import order
 from vdg.keypoints.annotations import check_names, read_keypoints, read_pairs
-from vdg.pose import pose_mask
+from vdg.masks import pose_mask
 
 
 def build(

@@ -12,7 +12,7 @@ from vdg.errors import InputError
 from vdg.evaluation.names import SUFFIXES, VIS, bare, places, target_of
 from vdg.keypoints.by_picture import ByPicture
 from vdg.large_arrays import Array, Computed, Spool, bits, masks_of
-from vdg.pose import pose_mask
+from vdg.masks import pose_mask
 
 Pictures = dict[str, Array]
 """Images by file name without suffix, sorted by name: uint8 (H, W, 3) each, read when indexed."""

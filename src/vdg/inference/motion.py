@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import savgol_filter
 
 from vdg.clutter import is_clutter
 from vdg.data.names import SUFFIXES
@@ -69,6 +68,8 @@ def smooth(poses: np.ndarray) -> np.ndarray:
     a moving average shortens. It acts on each run of frames that have the joint; runs shorter than
     its WINDOW stay as they are.
     """
+    from scipy.signal import savgol_filter  # takes half a second, which one pose need not wait
+
     filled = poses.astype(float)
     for joint in range(filled.shape[1]):
         track = filled[:, joint]  # (T, 2), a view

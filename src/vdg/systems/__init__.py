@@ -53,10 +53,10 @@ def settings_class(name: str, stage: str) -> type[TrainingSettings] | None:
     folder = Path(__path__[0], name)
     if stage == "stage2" and folder.is_dir() and not (folder / "stage2.py").is_file():
         return None
-    found = getattr(find(name, stage), f"{stage.capitalize()}Settings", None)
-    if found is None and stage == "stage1":
+    declared = getattr(find(name, stage), f"{stage.capitalize()}Settings", None)
+    if declared is None and stage == "stage1":
         raise InputError(f"src/vdg/systems/{name}: it declares no class Stage1Settings")
-    return found
+    return declared
 
 
 def settings(name: str, stage: str, values: dict[str, Any]) -> TrainingSettings:

@@ -133,9 +133,9 @@ def gather(value: dict) -> list[dict]:
     """The value of every rank, in rank order. Its tensors must be on the CPU."""
     if world_size() == 1:
         return [value]
-    found: list = [None] * world_size()
-    dist.all_gather_object(found, value)
-    return found
+    values: list = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 @contextlib.contextmanager

@@ -78,10 +78,10 @@ def _stop_without(ancestors: list[int]) -> None:
 
 def _ancestors(count: int) -> list[int]:
     """Process ids of the parent and, if `count` is 2, the grandparent."""
-    found = [os.getppid()]
+    ancestors = [os.getppid()]
     with contextlib.suppress(psutil.Error):
-        found += [psutil.Process(found[0]).ppid()] if count > 1 else []
-    return found
+        ancestors += [psutil.Process(ancestors[0]).ppid()] if count > 1 else []
+    return ancestors
 
 
 def _through_a_shell() -> bool:
