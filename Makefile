@@ -44,8 +44,8 @@ repro: setup  ## run the whole pipeline and print the results table
 test: setup  ## run the test suite
 	$(VENV)/bin/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-# left out: what installs other packages, or takes long
-APART := bench.spread|bench.agreement|bench.runtimes|bench.reid_loaders|bench.sessions
+# left out: what installs other packages, needs a folder, or takes long
+APART := bench.spread|bench.agreement|bench.runtimes|bench.reid_loaders|bench.sessions|bench.scale
 
 bench: setup  ## run every benchmark of bench/ that needs no other packages, after repro and estimator
 	@for file in bench/[a-z]*.py; do \
