@@ -173,8 +173,7 @@ def test_two_processes_train_a_second_seed(repository):
 
 KILLS = (
     "both data/synthetic/download",
-    "dvc step-",  # a checkpoint, after which the training stops
-    "both step-",
+    "both step-",  # a checkpoint; that a training stops when DVC alone is gone: test_lifetime.py
     "stage full-0/model.safetensors",
     "dvc scores/synthetic/full-0",  # the evaluation may end before it notices
     "both reports/results.csv",  # half of the report is in place
