@@ -103,9 +103,9 @@ rendered: setup  ## the open benchmark (docs/rendered.md), to reports/, its pict
 
 rendered-seeds: SEEDS := 0,1,2
 rendered-seeds: VARIANTS := full,weighted
-rendered-seeds: setup  ## three seeds of full and weighted on it, to reports/: an estimated two hours and more after make rendered
+rendered-seeds: setup  ## three seeds of full and weighted on it, to reports/: two hours of one core and more after make rendered
 	$(EXPERIMENT)
-	$(KEEP) reports/rendered-seeds.md --note 'Made by `make rendered-seeds`.'
+	$(KEEP) reports/rendered-seeds.md --note "$$(cat docs/notes/rendered-seeds.md)"
 
 rendered-compared: NETWORKS := vdg,pg2,def-gan,dpig,patn
 rendered-compared: VARIANTS := full,weighted,pg2
