@@ -66,13 +66,17 @@ class Scorer:
 
     def __call__(self, generated: Array) -> tuple[dict[str, float], pd.DataFrame]:
         """generated: uint8 (N, H, W, 3). Returns (metrics of the set, metrics of each pair)."""
-        columns: dict[str, list] = {}
+        columns: dict[str, np.ndarray] = {}
         spans = range(0, len(generated), BATCH)
         for i in tqdm(spans, desc="score", unit="batch", disable=None):
             chunk = slice(i, i + BATCH)
             for name, values in self._pairwise(generated[chunk], chunk).items():
-                columns.setdefault(name, []).append(values.double())
-        table = pd.DataFrame({name: torch.cat(values) for name, values in columns.items()})
+                # made once: a few numbers that stay from each batch would lie between the large
+                # blocks that come and go, and the heap would grow by a batch every time
+                if name not in columns:
+                    columns[name] = np.empty(len(generated))
+                columns[name][chunk] = values
+        table = pd.DataFrame(columns)
         metrics = {name: float(table[name].mean()) for name in table if "gradient" not in name}
         if self.classifier is not None:
             metrics |= self._set_metrics(generated)
