@@ -10,6 +10,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 if sys.argv[0] == "-m":  # Python imports this package to run a stage
+    from vdg import code
+
+    code.remember()
+
     from vdg import cli
     from vdg.training import lifetime
 

@@ -1,18 +1,22 @@
 """The cost of a training, and that the compared systems are trained at that of `full`."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 import typed
 import yaml
+from compared import TRAININGS, make_task
 from conftest import ROOT
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from vdg import config, resolve
 from vdg.settings import RunConfig
+from vdg.systems.vdg import stage2
 from vdg.train import stage1_task, stage2_task
-from vdg.training.cost import budget, multiply_adds
+from vdg.training.cost import COUNTED, budget, multiply_adds, noise
 
 COMPARED = {"pg2": "pg2", "def-gan": None, "def-gan-nn": None, "dpig": None, "patn": None}
 
@@ -37,6 +41,26 @@ class Colours:
 def test_multiply_adds_of_a_known_update():
     # forward, and the gradient of the weights; the image needs none
     assert multiply_adds(Colours(), [8, 4]) == 2 * 9 * 8 * 4
+
+
+def refinement():
+    """The task of a micro form of VDG's stage II."""
+    first, second = typed.vdg(), typed.vdg("stage2", discriminator_width=4, discriminator_levels=2)
+    return stage2.stage2_task(typed.build(first, second), second)
+
+
+MAKE = {"vdg": refinement} | {
+    f"{system.__name__} {stage}": partial(make_task, system, stage) for system, stage in TRAININGS
+}
+
+
+@pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
+def test_counted_as_pytorch_counts(make):
+    task = make()
+    counted = multiply_adds(task, typed.SIZE)
+    with FlopCounterMode(display=False) as counter:
+        task.update(noise(COUNTED, typed.SIZE))
+    assert counted == counter.get_total_flops() / 2 / COUNTED > 0
 
 
 def test_counting_leaves_no_trace():

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -62,7 +63,8 @@ def test_draw_pairs():
     drawn = draw_pairs(pairs, 12)
     assert len(np.unique(drawn, axis=0)) == 12
     assert set(map(tuple, drawn)) <= set(map(tuple, pairs))
-    np.testing.assert_array_equal(drawn, draw_pairs(pairs, 12))
+    sample = pd.Series(range(20)).sample(12, random_state=0)  # as the published list was drawn
+    np.testing.assert_array_equal(drawn, pairs[sample])
     for count in (None, 20, 21):
         np.testing.assert_array_equal(draw_pairs(pairs, count), pairs)
 

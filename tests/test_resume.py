@@ -44,6 +44,7 @@ def work(name, folder):
     configuration = RunConfig.model_validate(configuration)
     run = module.Run(configuration, data, 0, folder / name, folder / f"{name}.csv", stage1)
     (module.train_stage2 if stage1 else module.train_stage1)(run)
+    assert "torch._dynamo" not in sys.modules  # the compiler is slow to import, and nobody's wish
 
 def die_in_write(number):
     # at the nth flush of a file to disk: before its new content has its name
@@ -75,11 +76,9 @@ def attempt(name, folder, kill, number):
         sys.exit("the training failed")
     return os.WIFSIGNALED(status)
 
-# once: the children, which are killed after fractions of a second, inherit what is parsed here and
-# what a first step of Adam imports
+# once: the children, which are killed after fractions of a second, inherit what is parsed here
 for configuration, _ in runs.values():
     module.require_unchanged(configuration["code"])
-torch.optim.Adam([torch.zeros(1, requires_grad=True)]).step()
 for name in runs:
     chance = random.Random(name)
     attempt(name, base / "whole", False, 0)

@@ -21,6 +21,7 @@ from vdg import cli
 from vdg.training import distributed
 from vdg.training.loop import run_steps
 from vdg.training.progress import LossesFile
+from vdg.training.task import adam
 
 torch.set_num_threads(1)
 class Toy:
@@ -28,7 +29,7 @@ class Toy:
         torch.manual_seed(0)
         self.net = nn.Linear(4, 4)
         self.modules = nn.ModuleDict({"net": self.net})
-        self.optimizers = {"net": torch.optim.Adam(self.net.parameters(), lr=0.01)}
+        self.optimizers = {"net": adam(self.net, 0.01)}
 
     def wrap(self, wrapper):
         self.wrapped = wrapper(self.net)

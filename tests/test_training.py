@@ -18,6 +18,7 @@ from vdg.training import loop as training
 from vdg.training.checkpoints import clean_up
 from vdg.training.loop import learning_rate_factor, run_steps
 from vdg.training.progress import LossesFile
+from vdg.training.task import adam
 
 SOURCES = Path(training.__file__).parents[2]
 STEPS = 64  # no multiple of what follows
@@ -31,7 +32,7 @@ class Toy:
         torch.manual_seed(0)
         self.net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.2), nn.Linear(8, 4))
         self.modules = nn.ModuleDict({"net": self.net})
-        self.optimizers = {"net": torch.optim.Adam(self.net.parameters(), lr=0.01)}
+        self.optimizers = {"net": adam(self.net, 0.01)}
         self.rates = []
 
     def wrap(self, wrapper):
@@ -368,11 +369,37 @@ def test_what_is_watched_is_measured_so_often(tmp_path):
     }
 
 
+def test_adam_is_torchs():
+    """Its steps and its state, to the bit; `vdg.training.task` takes wrappers off its methods."""
+
+    def trained(make):
+        torch.manual_seed(0)
+        net = nn.Linear(4, 3)
+        optimizer = make(net)
+        for step in range(6):
+            if step == 3:
+                state, optimizer = optimizer.state_dict(), make(net)
+                optimizer.load_state_dict(state)
+            optimizer.zero_grad()
+            (net(batch_at(step)) - 1).square().mean().backward()
+            optimizer.step()
+        values = optimizer.state_dict()["state"].values()
+        return [*net.parameters(), *(tensor for value in values for tensor in value.values())]
+
+    settings = {"lr": 0.01, "betas": (0.5, 0.999), "fused": True}
+    theirs = trained(lambda net: torch.optim.Adam(net.parameters(), **settings))
+    ours = trained(lambda net: adam(net, 0.01, 0.5))
+    assert len(ours) == len(theirs) == 8
+    assert all(map(torch.equal, ours, theirs))
+
+
 def test_losses_as_csv(tmp_path):
     rows = [{"step": 20, "l1": 1 / 3, "image": 2.0}, {"step": 40, "l1": 1e-9, "image": 12345678.0}]
     LossesFile(tmp_path / "losses" / "a.csv").finish(rows)
     text = (tmp_path / "losses" / "a.csv").read_text()
     assert text == "step,l1,image\n20,0.333333,2\n40,1e-09,1.23457e+07\n"
+    LossesFile(tmp_path / "long.csv").finish([{"step": 12345678, "l1": 0.5}])
+    assert (tmp_path / "long.csv").read_text() == "step,l1\n12345678,0.5\n"
     rows[1]["ssim"] = 0.5
     LossesFile(tmp_path / "a.csv", ("ssim",)).finish(rows)
     lines = ["step,l1,image,ssim", "20,0.333333,2,", "40,1e-09,1.23457e+07,0.5"]

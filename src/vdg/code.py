@@ -69,6 +69,23 @@ def hashes(*modules: str, without: Iterable[str] = ()) -> dict[str, str]:
     return dict(sorted(files.items()))
 
 
+def remember() -> None:
+    """Remember when each file was last written, for `require_unchanged`; before importing them."""
+    for folder in ("src", "stages"):
+        for file in (PROJECT / folder).rglob("*.py"):
+            name = file.relative_to(PROJECT).as_posix()
+            _written[name] = _written_at(name)
+
+
+_written: dict[str, int] = {}
+"""Of files whose modules no check has seen: what was edited and restored may have been imported."""
+
+
+def _written_at(name: str) -> int:
+    file = PROJECT / name
+    return file.stat().st_ctime_ns if file.is_file() else 0  # an editor's lock is no file
+
+
 def require_unchanged(code: dict[str, str]) -> None:
     """Raise InputError if files are no longer those that `resolve` saw, or if more were imported.
 
@@ -88,6 +105,10 @@ def require_unchanged(code: dict[str, str]) -> None:
             raise InputError(
                 f"{name} was imported, but resolve did not see it, so that its changes would go "
                 "unnoticed: import it by its own name; nothing was written"
+            )
+        if name in _written and _written.pop(name) != _written_at(name):
+            raise InputError(
+                f"{name} was written while this run began: nothing was written; run dvc repro again"
             )
 
 

@@ -3,6 +3,7 @@
 import copy
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from vdg.data.batches import Batch
@@ -23,18 +24,36 @@ def noise(count: int, size: tuple[int, int]) -> Batch:
     return Batch(2 * uniform(3) - 1, K_a, 2 * uniform(3) - 1, K_b, uniform(1).round())
 
 
+class Counter(TorchDispatchMode):
+    """Counts as PyTorch's FlopCounterMode, which imports PyTorch's compiler for it: see `Adam`."""
+
+    def __init__(self):
+        super().__init__()
+        self.formulas, self.flops = FlopCounterMode(display=False).flop_registry, 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **kwargs or {})
+        if formula := self.formulas.get(func.overloadpacket):
+            self.flops += formula(*args, **kwargs or {}, out_val=result)
+        return result
+
+
 def multiply_adds(task: Task, size: tuple[int, int]) -> float:
     """Multiply-adds per image of one update: all networks, forward and backward.
 
-    Counted are convolutions and matrix products, by PyTorch's FlopCounterMode, in one update of a
-    copy of the task on the CPU; the task and the random state stay as they are. size: [H, W].
+    Counted are convolutions and matrix products, by PyTorch's formulas, in one update of a copy of
+    the task on the CPU; the task and the random state stay as they are. size: [H, W].
     """
     with torch.random.fork_rng(devices=[]):
         task = copy.deepcopy(task)
         task.modules.train().to("cpu")
-        with FlopCounterMode(display=False) as counter:
+        with Counter() as counter:
             task.update(noise(COUNTED, size))
-    return counter.get_total_flops() / 2 / COUNTED
+    return counter.flops / 2 / COUNTED
 
 
 def budget(task: Task, before: dict) -> dict[str, float]:

@@ -9,7 +9,6 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import VGG19_Weights
 
 from vdg.backbones import (
     EFFICIENTNET_MEAN,
@@ -58,6 +57,8 @@ def load_features(name: FeatureName) -> Features | None:
 
 
 def _vgg19() -> Features:
+    from torchvision.models import VGG19_Weights  # takes two seconds to import
+
     layers = nn.Sequential(
         nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU()
     )

@@ -4,7 +4,6 @@ import sys
 import time
 from pathlib import Path
 
-import pandas as pd
 from tqdm import tqdm
 
 from vdg.files import write_bytes
@@ -37,8 +36,13 @@ class LossesFile:
 
     def _text(self, all_rows: list[Row], rows: list[Row], header: bool = True) -> bytes:
         columns = [name for name in all_rows[0] if name not in self.last] + [*self.last]
-        table = pd.DataFrame(rows, columns=columns)
-        return table.to_csv(index=False, float_format="%.6g", header=header).encode()
+        lines = [columns] if header else []
+        lines += [[_cell(row.get(name, "")) for name in columns] for row in rows]
+        return "".join(",".join(line) + "\n" for line in lines).encode()
+
+
+def _cell(value: float | str) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 class Progress:

@@ -1,6 +1,7 @@
 """Training tasks: what is optimised, and how one step is taken."""
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator
 
 import torch
@@ -48,10 +49,23 @@ class Task:
         raise NotImplementedError
 
 
-def adam(module: nn.Module, learning_rate: float, beta: float = 0.9) -> torch.optim.Optimizer:
+class Adam(torch.optim.Adam):
+    """PyTorch's, without the wrappers of its methods that import PyTorch's compiler.
+
+    Nothing here is compiled, and the import takes nearly as long as that of torch itself.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.Adam.add_param_group)
+    load_state_dict = inspect.unwrap(torch.optim.Adam.load_state_dict)
+    state_dict = inspect.unwrap(torch.optim.Adam.state_dict)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+    zero_grad = inspect.unwrap(torch.optim.Adam.zero_grad)
+
+
+def adam(module: nn.Module, learning_rate: float, beta: float = 0.9) -> Adam:
     """Adam over the trainable parameters. beta: its beta_1."""
     parameters = [p for p in module.parameters() if p.requires_grad]
-    return torch.optim.Adam(parameters, lr=learning_rate, betas=(beta, 0.999), fused=True)
+    return Adam(parameters, lr=learning_rate, betas=(beta, 0.999), fused=True)
 
 
 @contextlib.contextmanager
