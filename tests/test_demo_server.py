@@ -115,7 +115,7 @@ def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "small.safetensors"
     meta = {"system": "pg2", "stage1": SETTINGS, "stage2": None, "size": SIZE}
     torch.manual_seed(0)
-    systems.save(path, systems._build(meta), meta)
+    systems.save(path, systems.builder(meta)(), meta)
     return path
 
 

@@ -1,11 +1,17 @@
 """Damaged and handmade model files."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 import typed
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from skimage.metrics import structural_similarity
 
 from vdg import systems
 from vdg.errors import InputError
@@ -42,6 +48,30 @@ def test_a_model_is_read_as_it_was_written(rewrite):
     torch.set_rng_state(state)
     stage2.build_generator(stage1.build_stage1(STAGES[0]), STAGES[1])
     assert torch.equal(torch.get_rng_state(), after)
+
+
+SCORE = """
+import sys
+import numpy as np, torch
+from vdg.inference.transfer import PoseTransfer
+PoseTransfer.load(sys.argv[1], "cpu")
+from vdg.metrics.ssim import ssim
+x, y = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 1, 3, 32, 16), np.uint8))
+print(float(ssim(x, y)), "torch._dynamo" in sys.modules)
+"""
+
+
+def test_scores_after_a_model_was_read(small_model):
+    """As in a notebook: what reading a model imports is not made on the device without memory."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    command = (sys.executable, "-c", SCORE, small_model)
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    value, compiler = said.stdout.split()
+    x, y = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 16), np.uint8)
+    settings = {"gaussian_weights": True, "use_sample_covariance": False, "sigma": 1.5}
+    wanted = structural_similarity(x, y, channel_axis=0, data_range=255, **settings)
+    assert float(value) == pytest.approx(wanted, abs=1e-7)
+    assert compiler == "False"  # the import would take as long as all the others
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -39,7 +39,7 @@ def make(path, system, stage1, stage2):
     module = systems.find(system)
     torch.manual_seed(0)
     meta = {"system": system, "stage1": stage1, "stage2": stage2, "size": SIZE}
-    generator = systems._build(meta)
+    generator = systems.builder(meta)()
     assert hasattr(module, "build_stage1")
     with torch.no_grad():
         for parameter in generator.parameters():

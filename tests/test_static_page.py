@@ -42,7 +42,7 @@ def needs_runtime():
 def model(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     meta = {"system": "vdg", "stage1": SETTINGS, "stage2": SETTINGS, "size": SIZE}
-    generator = systems._build(meta)
+    generator = systems.builder(meta)()
     with torch.no_grad():  # as if it were trained: its last layers start at zero
         for parameter in generator.parameters():
             parameter.add_(torch.randn(parameter.shape) * 0.05)

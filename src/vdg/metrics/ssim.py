@@ -20,16 +20,22 @@ BLOCK = 16  # window positions, in the uint8 version
 
 
 def _gaussian(sigma: float, radius: int) -> torch.Tensor:
-    taps = torch.exp(-(torch.arange(-radius, radius + 1, dtype=torch.float64) ** 2) / 2 / sigma**2)
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64, device="cpu")
+    taps = torch.exp(-(offsets**2) / 2 / sigma**2)
     return taps / taps.sum()
 
 
-# name: taps of the separable window, their sum over both axes, factor on the covariances
+def _ones(count: int) -> torch.Tensor:
+    return torch.ones(count, dtype=torch.float64, device="cpu")
+
+
+# name: taps of the separable window, their sum over both axes, factor on the covariances; on the
+# CPU, whatever torch's default device is where this is imported
 WINDOWS = {
     "gaussian": (_gaussian(1.5, 5), 1, 1.0),  # Def-GAN's setting: population covariance
-    "uniform": (torch.ones(7, dtype=torch.float64), 49, 49 / 48),  # PG2's: sample covariance
+    "uniform": (_ones(7), 49, 49 / 48),  # PG2's: sample covariance
     # GFLA's, PIDM's and CFLD's scripts: sample covariance
-    "wide": (torch.ones(51, dtype=torch.float64), 2601, 2601 / 2600),
+    "wide": (_ones(51), 2601, 2601 / 2600),
     "narrow": (_gaussian(0.8, 3), 1, 1.0),  # of the part-based loss: 7 taps
 }
 

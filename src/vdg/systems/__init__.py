@@ -12,6 +12,7 @@ A size that does not fit is an InputError.
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,10 @@ def load(path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:
     _require_finite(path, arrays)
     try:
         _check_size(meta.get("size", [1, 1]))
+        build = builder(meta)
         with torch.device("meta"):  # where settings that are not of these weights cost no memory
-            _build(meta).load_state_dict(arrays, assign=True)
-        generator = _build(meta)
+            build().load_state_dict(arrays, assign=True)
+        generator = build()
         generator.load_state_dict(arrays)
     except UNFIT as error:
         raise InputError(
@@ -96,15 +98,20 @@ def load(path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:
     return generator.to(device, memory_format=torch.channels_last), meta
 
 
-def _build(meta: dict) -> nn.Module:
-    """Settings that a system has gained since a model was trained have their defaults."""
+def builder(meta: dict) -> Callable[[], nn.Module]:
+    """What builds the generator of a model file with this metadata.
+
+    Settings that a system has gained since the model was trained have their defaults. Modules are
+    imported here: inside `torch.device("meta")`, the constants of what they import would be empty.
+    """
     name = meta["system"]
     if name not in known():  # anything at all, in a damaged file
         raise LookupError(f"no system {name!r}")
-    network = find(name).build_stage1(settings(name, "stage1", meta["stage1"]))
+    stage1, first = find(name), settings(name, "stage1", meta["stage1"])
     if not meta["stage2"]:
-        return network
-    return find(name, "stage2").build_generator(network, settings(name, "stage2", meta["stage2"]))
+        return lambda: stage1.build_stage1(first)
+    stage2, second = find(name, "stage2"), settings(name, "stage2", meta["stage2"])
+    return lambda: stage2.build_generator(stage1.build_stage1(first), second)
 
 
 def _reason(error: Exception) -> str:
@@ -129,10 +136,10 @@ def _check_size(size: list[int]) -> None:
 
 def check(system: str, stage1: TrainingSettings, stage2: TrainingSettings | None = None) -> None:
     """Build networks without their memory. Raises InputError for settings that do not fit."""
+    first, second = find(system), find(system, "stage2") if stage2 else None
     with torch.device("meta"):
-        network = find(system).build_stage1(stage1)
-        if stage2 is not None:
-            module = find(system, "stage2")
-            module.build_generator(network, stage2)
-            if hasattr(module, "build_discriminator"):
-                module.build_discriminator(stage2)
+        network = first.build_stage1(stage1)
+        if second is not None:
+            second.build_generator(network, stage2)
+            if hasattr(second, "build_discriminator"):
+                second.build_discriminator(stage2)
