@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vdg import config, resolve
 from vdg.settings import RunConfig
-from vdg.systems.vdg import stage2
+from vdg.systems.vdg import stage1, stage2
 from vdg.train import stage1_task, stage2_task
 from vdg.training.cost import COUNTED, budget, multiply_adds, noise
 
@@ -49,7 +49,13 @@ def refinement():
     return stage2.stage2_task(typed.build(first, second), second)
 
 
-MAKE = {"vdg": refinement} | {
+def coarse():
+    """The task of a micro form of VDG's stage I, with the part warp."""
+    settings = typed.vdg(part_warp=True)
+    return stage1.stage1_task(typed.build(settings), settings)
+
+
+MAKE = {"vdg stage1": coarse, "vdg stage2": refinement} | {
     f"{system.__name__} {stage}": partial(make_task, system, stage) for system, stage in TRAININGS
 }
 

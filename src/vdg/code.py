@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vdg.errors import InputError
-from vdg.files import sha256
 
 PROJECT = Path(__file__).parents[2]
 SPEAKING = ("src/vdg/cli.py", "src/vdg/errors.py", "src/vdg/code.py")
@@ -58,7 +57,7 @@ def hashes(*modules: str, without: Iterable[str] = ()) -> dict[str, str]:
             if name not in SPEAKING:
                 files[name] = source.hash
                 files |= {
-                    data.relative_to(PROJECT).as_posix(): sha256(data)
+                    data.relative_to(PROJECT).as_posix(): _sha256(data)
                     for data in _data(file, source)
                 }
             waiting += source.imports
@@ -71,20 +70,22 @@ def hashes(*modules: str, without: Iterable[str] = ()) -> dict[str, str]:
 
 
 def remember() -> None:
-    """Remember when each file was last written, for `require_unchanged`; before importing them."""
-    for folder in ("src", "stages"):
-        for file in (PROJECT / folder).rglob("*.py"):
-            name = file.relative_to(PROJECT).as_posix()
-            _written[name] = _written_at(name)
+    """Remember when each file was written, for `require_unchanged`; before others are imported."""
+    global _written
+    files = (file for folder in ("src", "stages") for file in (PROJECT / folder).rglob("*.py"))
+    names = [file.relative_to(PROJECT).as_posix() for file in files]
+    _written = {name: _written_at(name) for name in names}
 
 
-_written: dict[str, int] = {}
-"""Of files whose modules no check has seen: what was edited and restored may have been imported."""
+_written: dict[str, int] | None = None
+"""Until the first check: what was edited and restored since may have been imported meanwhile."""
 
 
 def _written_at(name: str) -> int:
-    file = PROJECT / name
-    return file.stat().st_ctime_ns if file.is_file() else 0  # an editor's lock is no file
+    try:
+        return (PROJECT / name).stat().st_ctime_ns
+    except OSError:
+        return 0
 
 
 def require_unchanged(code: dict[str, str]) -> None:
@@ -93,6 +94,7 @@ def require_unchanged(code: dict[str, str]) -> None:
     code: path -> SHA-256, of the run's file in configs/. Call it before work and before writing: a
     result that other code made would stand under this code's hash.
     """
+    global _written
     for name, expected in code.items():
         file = PROJECT / name
         if not file.is_file() or _hash(file) != expected:
@@ -107,10 +109,11 @@ def require_unchanged(code: dict[str, str]) -> None:
                 f"{name} was imported, but resolve did not see it, so that its changes would go "
                 "unnoticed: import it by its own name; nothing was written"
             )
-        if name in _written and _written.pop(name) != _written_at(name):
+        if name in code and _written is not None and _written.get(name, 0) != _written_at(name):
             raise InputError(
-                f"{name} was written while this run began: nothing was written; run dvc repro again"
+                f"{name} was saved while this run began: nothing was written; run dvc repro again"
             )
+    _written = None
 
 
 @contextlib.contextmanager
@@ -235,7 +238,12 @@ def _source(text: bytes, package: str) -> _Source:
 
 
 def _hash(file: Path) -> str:
-    return _read(file).hash if file.suffix == ".py" else sha256(file)
+    return _read(file).hash if file.suffix == ".py" else _sha256(file)
+
+
+def _sha256(file: Path) -> str:
+    with open(file, "rb") as data:  # not of vdg.files, which would be imported before `remember`
+        return hashlib.file_digest(data, "sha256").hexdigest()
 
 
 def _absolute(module: str | None, level: int, package: str) -> str:
