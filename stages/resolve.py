@@ -3,83 +3,37 @@
 import os
 from pathlib import Path
 
-import torch
-from torch import Tensor
-from torch.nn.functional import normalize
-
-from vdg import cli, config, estimators, resolve, systems, workspace
-from vdg.errors import InputError
+from vdg import cli, code, plan, workspace
 from vdg.files import replacing_folder, write_json
 
 
 def main():
-    params = config.load("params.yaml")
-    resolved = resolve.resolve(params)
-    check_networks(params)
-    check_estimator(params)
+    lists, runs = plan.kept() or planned()
+    resolved = plan.hashed(runs)
+    code.require_unsaved()  # DVC notes what the files are when this stage ends
     with replacing_folder("configs") as folder:
         for name, content in resolved.items():
             write_json(Path(folder) / name, content)
     if "DVC_STAGE" in os.environ:  # by hand, runs of several params.yaml may share the folders
-        for path in workspace.set_aside(params):
+        for path in workspace.set_aside(lists):
             print(f"{path} is of no run in params.yaml: moved to {workspace.UNUSED}")
-        workspace.forget(Path("dvc.lock"), workspace.stage_names(params, Path("dvc.yaml")))
+        workspace.forget(Path("dvc.lock"), workspace.stage_names(lists, Path("dvc.yaml")))
 
 
-def check_networks(params: config.Params) -> None:
-    """Build every listed network without allocating memory, to check that its settings fit."""
-    for dataset in params.datasets:
-        for name in params.networks:
-            check(params, dataset, f"network.{name}", name)
-        for name in params.variants:
-            network, stage2 = params.variant[name].network, params.stage2(name, dataset)
-            check(params, dataset, f"variant.{name}", network, stage2)
+def planned() -> tuple[plan.Lists, dict[str, plan.Run]]:
+    """The lists and the runs of params.yaml, checked, and kept for the next time."""
+    from vdg import check, config, resolve  # PyTorch, more than half of this stage's time
 
-
-def check(params: config.Params, dataset: str, key: str, network: str, stage2=None) -> None:
-    try:
-        with ShapesOnly():
-            systems.check(params.system(network), params.stage1(network, dataset), stage2)
-    except InputError as error:
-        raise InputError(f"params.yaml: {key} on {dataset}: {error}") from None
-
-
-class ShapesOnly(torch.overrides.TorchFunctionMode):
-    """Networks of which only the shapes are wanted: weights are neither drawn nor normalised.
-
-    On the device "meta" that would compute nothing, but import torch's compiler, which takes as
-    long as the rest of this stage.
-    """
-
-    AS_IT_IS = (Tensor.normal_, Tensor.uniform_, normalize)
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if getattr(function, "__module__", None) == "torch.nn.init":
-            return kwargs["tensor"]
-        if function in self.AS_IT_IS:
-            return args[0]
-        if function is Tensor.div and getattr(args[1], "shape", ()) == ():
-            return args[0]
-        if function in (torch.mv, torch.vdot):  # the power iteration of a spectral norm
-            return args[0][..., 0]
-        return function(*args, **kwargs)
-
-
-def check_estimator(params: config.Params) -> None:
-    """Raise InputError where an estimator is needed and none is installed: now, not in hours."""
-    for name in params.datasets:
-        dataset, key = params.dataset[name], f"params.yaml: dataset.{name}"
-        try:
-            if dataset.estimates or dataset.evaluation.pose == "keypoints":
-                estimators.require_one()
-        except InputError as error:
-            if dataset.estimates:
-                raise InputError(f"{key}.source.annotations names no file: {error}") from None
-            raise InputError(
-                f"{key}.evaluation.pose = keypoints: {error}, or set it to null, which leaves PCK "
-                "out"
-            ) from None
+    params = config.load("params.yaml")
+    runs = resolve.runs(params)
+    check.networks(params)
+    check.estimator(params)
+    lists = plan.Lists(params.datasets, params.networks, params.variants, params.seeds)
+    code.require_unsaved()
+    # which estimator is installed may change at any time
+    if not any(params.dataset[name].needs_estimator for name in params.datasets):
+        plan.keep(lists, runs)
+    return lists, runs
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from repositories import ROOT, dvc, run, stages_run
+from repositories import ROOT, contents, dvc, run, stages_run
 
-from vdg import code, config, resolve
+from vdg import code, config, plan, resolve
 
 VARIANTS = {"full", "pg2"}
 
@@ -50,6 +50,9 @@ EDITS = {
     "an option of commands": ("commands/options.py", set()),
     "an error message": ("errors.py", set()),
 }
+READ = {"systems/vdg/losses.py", "systems/vdg/stage2.py", "systems/vdg/stage1.py", "systems/pg2.py"}
+READ |= {"metrics/ssim.py", "views.py"}
+"""What `resolve` itself reaches: it reads params.yaml anew after an edit of these."""
 
 
 def edited(path):
@@ -84,11 +87,20 @@ def test_an_edit_reaches_what_it_can_change(tmp_path, monkeypatch, file, stages)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
     params = config.load(tmp_path / "params.yaml")
     monkeypatch.setattr(code, "PROJECT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    lists = plan.Lists(params.datasets, params.networks, params.variants, params.seeds)
+    plan.keep(lists, resolve.runs(params))
     before = resolve.resolve(params)
     changed = tmp_path / "src/vdg" / file
     changed.write_text(edited(changed))
     after = resolve.resolve(params)
     assert {name for name in before if before[name] != after[name]} == set(map(run_file, stages))
+
+    kept = plan.kept()
+    assert (kept is None) == (file in READ)
+    assert kept is None or (kept[0] == lists and plan.hashed(kept[1]) == after)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw | {"alpha": 0.5}))
+    assert plan.kept() is None
 
 
 def test_alpha_reaches_the_variants_without_one_of_their_own():
@@ -108,6 +120,33 @@ def test_dvc_runs_what_an_edit_can_change(repository):
     path.write_text(edited(path))
     dvc(repository, "repro", "resolve")
     assert set(yaml.safe_load(dvc(repository, "status", "--json").stdout)) == stages
+
+
+def test_without_an_edit_that_concerns_it_resolve_needs_no_pytorch(repository, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('imported')\n")
+    resolving = ("env", f"PYTHONPATH={tmp_path}", sys.executable, "-m", "stages.resolve")
+    before = contents(repository, "configs")
+    run(repository, *resolving)
+    assert contents(repository, "configs") == before
+    plan_file = repository / plan.FILE
+    whole = plan_file.read_text()
+    for damaged in ("", "{}", "[]", whole[:-9], whole.replace('"without"', '"with"')):
+        plan_file.write_text(damaged)
+        assert "imported" in run(repository, *resolving, check=False).stderr
+    run(repository, *resolving[2:])
+    assert plan_file.read_text() == whole
+    assert contents(repository, "configs") == before
+
+
+def test_a_file_that_is_saved_while_resolve_runs_is_refused(repository):
+    """DVC would note the new file as the one that was resolved."""
+    before = contents(repository, "configs")
+    saving = "from pathlib import Path\nPath('params.yaml').touch()\n"
+    system = repository / "src/vdg/systems/pg2.py"
+    system.write_text(system.read_text() + saving)
+    result = dvc(repository, "repro", check=False)
+    assert "error: params.yaml was saved while this run began: run dvc repro again" in result.stderr
+    assert contents(repository, "configs") == before
 
 
 def test_prose_runs_nothing(repository):

@@ -74,11 +74,18 @@ def remember() -> None:
     global _written
     files = (file for folder in ("src", "stages") for file in (PROJECT / folder).rglob("*.py"))
     names = [file.relative_to(PROJECT).as_posix() for file in files]
-    _written = {name: _written_at(name) for name in names}
+    _written = {name: _written_at(name) for name in ("params.yaml", *names)}
 
 
 _written: dict[str, int] | None = None
 """Until the first check: what was edited and restored since may have been imported meanwhile."""
+
+
+def require_unsaved() -> None:
+    """Raise InputError if params.yaml or a source file was saved since `remember`."""
+    for name, written in (_written or {}).items():
+        if _written_at(name) != written:
+            raise InputError(f"{name} was saved while this run began: run dvc repro again")
 
 
 def _written_at(name: str) -> int:

@@ -241,6 +241,10 @@ class Dataset(Section):
                 return given.train is None or (given.test is None and not hold_out)
         return False
 
+    @property
+    def needs_estimator(self) -> bool:
+        return self.estimates or self.evaluation.pose == "keypoints"
+
 
 # --- the whole file -------------------------------------------------------------------------------
 

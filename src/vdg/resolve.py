@@ -1,13 +1,12 @@
 """What each run depends on: its settings, and the code that it runs, so that editing either re-runs
 that run and no other."""
 
-import functools
-from collections.abc import Iterable
 from typing import Any
 
-from vdg import code, estimators
+from vdg import estimators
 from vdg.code import DRAWING, WATCHING
 from vdg.config import Params, Variant
+from vdg.plan import Reach, Run, hashed
 from vdg.settings import TrainingSettings
 from vdg.systems import module_name
 
@@ -20,29 +19,27 @@ def resolve(params: Params) -> dict[str, dict]:
     DVC compares these files, not params.yaml, so a change re-runs what it can change and no more.
     Raises InputError for settings that a system does not have.
     """
-    hashes.cache_clear()  # files may have changed since the last call
-    files: dict[str, dict] = {}
+    return hashed(runs(params))
+
+
+def runs(params: Params) -> dict[str, Run]:
+    """The settings of each run and what it reaches of the code, by file name."""
+    files: dict[str, Run] = {}
     for name in params.datasets:
-        runs = _data(params, name) | _trainings(params, name) | _evaluations(params, name)
-        files |= {f"{name}/{run}.json": content for run, content in runs.items()}
+        of_name = _data(params, name) | _trainings(params, name) | _evaluations(params, name)
+        files |= {f"{name}/{key}.json": run for key, run in of_name.items()}
     return files | {"report.json": _report(params)}
 
 
-@functools.cache
-def hashes(*modules: str, without: Iterable[str] = ()) -> dict[str, str]:
-    """`vdg.code.hashes`; most runs differ in their settings alone."""
-    return code.hashes(*modules, without=without)
-
-
-def _with_code(content: dict, stage: str, *modules: str, without=()) -> dict:
-    return content | {"code": hashes(f"stages.{stage}", *modules, without=without)}
+def _run(settings: dict, stage: str, *modules: str, without=()) -> Run:
+    return Run(settings, [Reach([f"stages.{stage}", *modules], list(without))])
 
 
 def _hardware(params: Params, *more: str) -> dict[str, Any]:
     return {key: getattr(params, key) for key in (*HARDWARE, *more)}
 
 
-def _data(params: Params, name: str) -> dict[str, dict]:
+def _data(params: Params, name: str) -> dict[str, Run]:
     dataset = params.dataset[name]
     source = dataset.source.model_dump()
     download = {"height": dataset.height, "width": dataset.width, "source": source}
@@ -51,21 +48,21 @@ def _data(params: Params, name: str) -> dict[str, dict]:
     if dataset.estimates:
         poses["estimator"] = estimators.name()
     return {
-        "download": _with_code(download, "download", f"vdg.data.{source['reader']}"),
-        "pose-heatmaps": _with_code({"poses": poses}, "pose_heatmaps"),
+        "download": _run(download, "download", f"vdg.data.{source['reader']}"),
+        "pose-heatmaps": _run({"poses": poses}, "pose_heatmaps"),
     }
 
 
-def _trainings(params: Params, name: str) -> dict[str, dict]:
+def _trainings(params: Params, name: str) -> dict[str, Run]:
     files = {}
     hardware = _hardware(params, "precision", "processes", "images_on_device")
 
-    def training(number: int, system: str, settings: TrainingSettings) -> dict:
-        content = {"system": system, "settings": settings.model_dump(), **hardware}
-        module = module_name(system, f"stage{number}")
+    def training(number: int, system: str, settings: TrainingSettings) -> Run:
+        content = {"system": system, "settings": settings.model_dump(mode="json"), **hardware}
         # what the loop prints of a metric is no reason to train again; a loss that uses it is
-        loop = hashes(f"stages.train_stage{number}", without=DRAWING + WATCHING)
-        return content | {"code": loop | hashes(module, without=DRAWING)}
+        loop = Reach([f"stages.train_stage{number}"], [*DRAWING, *WATCHING])
+        own = Reach([module_name(system, f"stage{number}")], [*DRAWING])
+        return Run(content, [loop, own])
 
     for key in params.networks:
         system = params.system(key)
@@ -74,11 +71,11 @@ def _trainings(params: Params, name: str) -> dict[str, dict]:
         network = params.variant[key].network
         system = params.system(network)
         files[f"stage2-{key}"] = training(2, system, params.stage2(key, name))
-        files[f"network-{key}"] = _with_code({"network": network}, "assign_stage1")
+        files[f"network-{key}"] = _run({"network": network}, "assign_stage1")
     return files
 
 
-def _evaluations(params: Params, name: str) -> dict[str, dict]:
+def _evaluations(params: Params, name: str) -> dict[str, Run]:
     # both FIDs are computed; which one the main table shows is the report's affair
     evaluation = params.dataset[name].evaluation.model_dump(exclude={"fid_reference"})
     evaluation |= _hardware(params)
@@ -89,14 +86,14 @@ def _evaluations(params: Params, name: str) -> dict[str, dict]:
     systems = {f"stage1-{key}": params.system(key) for key in params.networks}
     for key in params.variants:
         systems[key] = params.system(params.variant[key].network)
-    files = {"references": _with_code(references, "evaluate", without=DRAWING)}
+    files = {"references": _run(references, "evaluate", without=DRAWING)}
     for run, system in systems.items():
         module = module_name(system, "stage1" if run.startswith("stage1-") else "stage2")
-        files[f"evaluation-{run}"] = _with_code(evaluation, "evaluate", module, without=DRAWING)
+        files[f"evaluation-{run}"] = _run(evaluation, "evaluate", module, without=DRAWING)
     return files
 
 
-def _report(params: Params) -> dict:
+def _report(params: Params) -> Run:
     datasets = {}
     for name in params.datasets:
         dataset = params.dataset[name]
@@ -116,7 +113,7 @@ def _report(params: Params) -> dict:
         "rows": rows(params),
         "seeds": params.seeds,
     }
-    return _with_code(report, "ablation_table")
+    return _run(report, "ablation_table")
 
 
 def rows(params: Params) -> list[dict]:

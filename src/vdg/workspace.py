@@ -13,33 +13,33 @@ from pathlib import Path
 import yaml
 
 from vdg import layout
-from vdg.config import Params
 from vdg.errors import InputError
 from vdg.files import write_bytes
+from vdg.plan import Lists
 
 SHARED = ("losses/*/*", "scores/*/*", "models/*/stage1-*/*")
 """Entries of the folders that stages in dvc.yaml depend on as a whole."""
 UNUSED = Path(".scratch", "unused")
 
 
-def named(params: Params) -> set[Path]:
-    """The entries of SHARED that the stages of these parameters write."""
+def named(lists: Lists) -> set[Path]:
+    """The entries of SHARED that the stages of these lists write."""
     entries = set()
-    for dataset, seed in itertools.product(params.datasets, params.seeds):
-        networks = [layout.Row(dataset, key, seed, coarse=True) for key in params.networks]
-        variants = [layout.Row(dataset, key, seed, coarse=False) for key in params.variants]
+    for dataset, seed in itertools.product(lists.datasets, lists.seeds):
+        networks = [layout.Row(dataset, key, seed, coarse=True) for key in lists.networks]
+        variants = [layout.Row(dataset, key, seed, coarse=False) for key in lists.variants]
         entries |= {layout.references(dataset), *(network.folder for network in networks)}
         entries |= {path for row in networks + variants for path in (row.losses, row.scores)}
     return entries
 
 
-def set_aside(params: Params) -> list[Path]:
-    """Move the entries of SHARED that `params` does not name to UNUSED, and return them.
+def set_aside(lists: Lists) -> list[Path]:
+    """Move the entries of SHARED that no stage of `lists` writes to UNUSED, and return them.
 
     Moved, not deleted: what a stage wrote without DVC is in no cache. Raises InputError for what
     cannot be moved.
     """
-    kept = named(params)
+    kept = named(lists)
     moved = [path for form in SHARED for path in sorted(Path().glob(form)) if path not in kept]
     for path in moved:
         target = UNUSED / path
@@ -55,13 +55,13 @@ def set_aside(params: Params) -> list[Path]:
     return moved
 
 
-def stage_names(params: Params, pipeline: Path) -> set[str]:
+def stage_names(lists: Lists, pipeline: Path) -> set[str]:
     """The names of the stages that DVC makes of dvc.yaml, such as "evaluate@synthetic-full-0"."""
     names = set()
     for name, stage in yaml.safe_load(pipeline.read_text(encoding="utf-8"))["stages"].items():
-        lists = [getattr(params, value.strip("${}")) for value in stage.get("matrix", {}).values()]
-        items = ("-".join(map(str, item)) for item in itertools.product(*lists))
-        names |= {f"{name}@{item}" for item in items} if lists else {name}
+        matrix = [getattr(lists, value.strip("${}")) for value in stage.get("matrix", {}).values()]
+        items = ("-".join(map(str, item)) for item in itertools.product(*matrix))
+        names |= {f"{name}@{item}" for item in items} if matrix else {name}
     return names
 
 
