@@ -17,5 +17,5 @@ if sys.argv[0] == "-m":  # Python imports this package to run a stage
     from vdg import cli
     from vdg.training import lifetime
 
-    cli.quiet_until_run()
+    cli.imports_follow()
     lifetime.watch()

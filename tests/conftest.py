@@ -1,5 +1,6 @@
 """Fixtures shared by several test files."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -20,6 +21,7 @@ pytest_plugins = ["command_line", "folders_of", "repositories"]  # its fixtures
 
 ROOT = Path(__file__).parents[1]
 
+gc.disable()  # until all tests are found: what is made until then stays
 # the same examples in every run, and no failure because a machine is busy
 settings.register_profile("vdg", deadline=None, derandomize=True)
 settings.load_profile("vdg")
@@ -36,6 +38,11 @@ def pytest_collection_modifyitems(items):
     """Files that take long first, so that at the end no process has one while others wait."""
     places = {name: place for place, name in enumerate(LONG_FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 def published(folder: str, *files: str) -> Path:

@@ -87,8 +87,9 @@ def test_key_points_of_another_size_than_was_said(fetch):
 
 
 def test_two_steps_of_each_training():
-    """With batches of one: those of the section are for a GPU."""
-    lists = {"datasets": ["deepfashion-512"], "networks": ["vdg"], "variants": ["full", "weighted"]}
+    """With batches of one: those of the section are for a GPU. `weighted` is `full` with another w,
+    of the same size."""
+    lists = {"datasets": ["deepfashion-512"], "networks": ["vdg"], "variants": ["full"]}
     runs = resolve.resolve(PARAMS.model_copy(update=lists))
 
     def settings_of(run):
@@ -99,9 +100,8 @@ def test_two_steps_of_each_training():
     batch = noise(1, (512, 352))
     stage1, meta = stage1_task(settings_of("stage1-vdg"))
     take_two_steps(stage1, batch)
-    for variant in ("full", "weighted"):
-        task, _ = stage2_task(settings_of(f"stage2-{variant}"), stage1.result, meta)
-        take_two_steps(task, batch)
+    stage2, _ = stage2_task(settings_of("stage2-full"), stage1.result, meta)
+    take_two_steps(stage2, batch)
 
 
 def take_two_steps(task, batch):

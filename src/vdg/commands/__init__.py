@@ -25,7 +25,7 @@ def main() -> None:
         print(help_text())
     elif name in COMMANDS:
         sys.argv = [f"vdg {name}", *rest]  # what argparse calls the program
-        cli.quiet_until_run()
+        cli.imports_follow()
         command = importlib.import_module(f"vdg.commands.{name}")
         cli.run(command.main)
     else:
