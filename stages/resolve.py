@@ -10,7 +10,7 @@ from vdg.files import replacing_folder, write_json
 def main():
     lists, runs = plan.kept() or planned()
     resolved = plan.hashed(runs)
-    code.require_unsaved()  # DVC notes what the files are when this stage ends
+    code.require_unsaved()  # DVC notes the files as they are when this stage ends (its issue 11058)
     with replacing_folder("configs") as folder:
         for name, content in resolved.items():
             write_json(Path(folder) / name, content)
