@@ -11,7 +11,7 @@ from vdg.data.fitting import Frame
 from vdg.errors import InputError
 from vdg.evaluation.image_folders import draw_masks
 from vdg.inference.pose_finder import PoseFinder
-from vdg.keypoints import reading
+from vdg.keypoints import formats, reading
 from vdg.keypoints.annotations import KEYPOINTS_HEADER, read_keypoints
 from vdg.keypoints.by_picture import ByPicture
 from vdg.keypoints.reading import Options
@@ -407,6 +407,30 @@ def test_a_file_of_several_pictures(photo):
         InputError, match=r"is of 2 pictures: name one, .*:NAME, of other.png, photo"
     ):
         finder.target(str(path))
+
+
+@pytest.mark.parametrize(
+    ("path", "row"),
+    [
+        ("photos/anna/00.png", "anna/00.png"),
+        ("bert/00.jpg", "bert/00.png"),
+        ("./00.png", "00.png"),
+        ("carl/00.png", "00.png"),
+        ("elsewhere/only.jpg", "anna/only.png"),
+        ("anna\\00.png", "anna/00.png"),
+        ("photos/anna/09.png", None),
+        ("photos/anna/x.png", "2 rows for 'photos/anna/x.png': name one, .*:NAME, of d/x.png, e/x"),
+    ],
+)
+def test_which_row_is_of_a_picture(tmp_path, path, row):
+    names = ["anna/00.png", "bert/00.png", "00.png", "anna/only.png", "d/x.png", "e/x.png"]
+    shots = [reading.Shot(name, None, PERSON[None], [0]) for name in names]
+    file = reading.KeypointFile(tmp_path / "a.csv", formats.CSV, "18 joints", shots)
+    if row in names:
+        assert file.shot(path).name == row
+    else:
+        with pytest.raises(InputError, match=row or "has no row for 'photos/anna/09.png'"):
+            file.shot(path)
 
 
 def test_a_format_that_it_is_not(photo):

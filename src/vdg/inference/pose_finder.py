@@ -57,7 +57,7 @@ class PoseFinder:
             joints = self._one(people, person, str(path), "--person {}", picture, "people")
             shown = joints
         else:
-            written = self._chosen(given, person, "--person {}", path.name)
+            written = self._chosen(given, person, "--person {}", str(path))
             size = (picture.height, picture.width)
             places = reading.placed(*written, size, "the source", "give them in its pixels")
             reading.say(written[0].notes)
@@ -152,8 +152,8 @@ class PoseFinder:
     ) -> tuple[KeypointFile, Shot, np.ndarray]:
         """One person's joints (18, 2) in a file of key points, in its unit, and where they stand.
 
-        text: FILE, FILE:NAME, FILE:K or FILE:NAME:K. person: K, if it is not in the text. name: of
-        the picture that is meant in a file of several. choice: as of `_one`.
+        text: FILE, FILE:NAME, FILE:K or FILE:NAME:K. person: K, if it is not in the text. name: the
+        path of the picture that is meant in a file of several. choice: as of `_one`.
         """
         path, chosen = reading.split_choice(text)
         file = reading.read(path, self.options)

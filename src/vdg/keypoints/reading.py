@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,8 +86,9 @@ class KeypointFile:
     def shot(self, name: str | None) -> Shot:
         """The picture of a name, or the only one.
 
-        Names may differ in their folder and suffix; a picture without a name is known by its
-        place. Raises InputError if it is not there or not clear which one is meant.
+        Names may differ in their folder and suffix: of "a/0.jpg" and "b/0.jpg", that of
+        "photos/b/0.jpg" is the second. A picture without a name is known by its place. Raises
+        InputError if it is not there or not clear which one is meant.
         """
         if name is None:
             if len(self.shots) == 1:
@@ -97,12 +98,29 @@ class KeypointFile:
                 f"{self.path} is of {len(self.shots)} pictures: name one, {self.path}:NAME, of "
                 f"{known}, ..."
             )
-        for alike in (str, _base, _stem):
-            found = [i for i, other in enumerate(self.names()) if alike(other) == alike(name)]
+        found: list[int] = []
+        for found in self._alike(name):
             if len(found) == 1:
                 return self.shots[found[0]]
         what = "row" if self.format == formats.CSV else "picture"
+        if found:
+            known = ", ".join(self.names()[i] for i in found[:2])
+            raise InputError(
+                f"{self.path} has {len(found)} {what}s for {name!r}: name one, {self.path}:NAME, "
+                f"of {known}{', ...' if len(found) > 2 else ''}"
+            )
         raise InputError(f"{self.path} has no {what} for {name!r}")
+
+    def _alike(self, name: str) -> Iterator[list[int]]:
+        """The places of the pictures whose names are like this one, the most alike first: they are
+        its end, with ever fewer folders; then, they end as it does."""
+        for form in (_parts, _stems):
+            given, others = form(name), [form(other) for other in self.names()]
+            for count in range(len(given), 0, -1):
+                yield [i for i, other in enumerate(others) if other == given[-count:]]
+        for form in (_parts, _stems):
+            last, others = form(name)[-1:], [form(other) for other in self.names()]
+            yield [i for i, other in enumerate(others) if other[-1:] == last]
 
     def names(self) -> list[str]:
         """The names of the pictures; their places where they have none."""
@@ -202,7 +220,7 @@ def split_choice(text: str) -> tuple[Path, list[str]]:
 def select(file: KeypointFile, choice: list[str], name: str | None = None):
     """The shot and the person's number of what follows a file's name: NAME, K, or NAME and K.
 
-    name: of the picture that is meant where none is chosen. Returns (Shot, int or None).
+    name: the path of the picture that is meant where none is chosen. Returns (Shot, int or None).
     """
     choice = list(choice)
     person = None
@@ -341,12 +359,12 @@ def _settled(file: KeypointFile, options: Options) -> KeypointFile:
     return file
 
 
-def _base(name: str) -> str:
-    return Path(name.replace("\\", "/")).name
+def _parts(name: str) -> tuple[str, ...]:
+    return Path(name.replace("\\", "/")).parts
 
 
-def _stem(name: str) -> str:
-    return without_ending(_base(name))
+def _stems(name: str) -> tuple[str, ...]:
+    return _parts(without_ending(name))
 
 
 def without_ending(name: str) -> str:
