@@ -169,6 +169,7 @@ def test_a_package_comes_before_a_module_of_its_name(project):
 
 
 REFUSED = {
+    "a slip": ("x = 1\ny = (", r"src/vdg/a.py, line 2: '\(' was never closed"),
     "computed name": ("import importlib\nimportlib.import_module(name)", "src/vdg/a.py, line 2"),
     "computed by __import__": ("__import__(name)", "src/vdg/a.py, line 1"),
     "a file as a module": ("run_path(name)", "computed"),

@@ -236,7 +236,11 @@ def _read(file: Path) -> _Source:
     relative = file.relative_to(
         PROJECT / "src" if file.is_relative_to(PROJECT / "src") else PROJECT
     )
-    return _source(file.read_bytes(), ".".join(relative.parent.parts))
+    try:
+        return _source(file.read_bytes(), ".".join(relative.parent.parts))
+    except SyntaxError as error:
+        name = file.relative_to(PROJECT).as_posix()
+        raise InputError(f"{name}, line {error.lineno}: {error.msg}") from error
 
 
 @functools.lru_cache(maxsize=1024)

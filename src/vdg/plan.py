@@ -5,6 +5,7 @@ without importing a system, which is to say PyTorch.
 """
 
 import functools
+import pkgutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,9 +79,12 @@ def kept() -> tuple[Lists, dict[str, Run]] | None:
     return None
 
 
-def _made_of(runs: Iterable[Run]) -> dict[str, str]:
-    """SHA-256 of params.yaml and of the code that reads it, the runs' systems and readers too."""
+def _made_of(runs: Iterable[Run]) -> dict[str, Any]:
+    """SHA-256 of params.yaml and of the code that reads it, the runs' systems and readers too, and
+    the names of all systems and readers, of which params.yaml may choose."""
     modules = {module for run in runs for reach in run.reaches for module in reach.modules}
     modules = {module for module in modules if module.startswith("vdg.")}
+    folders = {name: code.PROJECT / "src" / "vdg" / name for name in ("systems", "data")}
+    known = {name: [m.name for m in pkgutil.iter_modules([str(f)])] for name, f in folders.items()}
     files = {"params.yaml": sha256("params.yaml"), "src/vdg/code.py": sha256(code.__file__)}
-    return files | code.hashes("stages.resolve", *sorted(modules))
+    return known | files | code.hashes("stages.resolve", *sorted(modules))
