@@ -10,7 +10,7 @@ from vdg.files import replacing_folder, write_json
 def main():
     lists, runs = plan.kept() or planned()
     resolved = plan.hashed(runs)
-    code.require_unsaved()  # DVC notes the files as they are when this stage ends (its issue 11058)
+    code.require_unsaved()
     with replacing_folder("configs") as folder:
         for name, content in resolved.items():
             write_json(Path(folder) / name, content)
@@ -18,6 +18,7 @@ def main():
         for path in workspace.set_aside(lists):
             print(f"{path} is of no run in params.yaml: moved to {workspace.UNUSED}")
         workspace.forget(Path("dvc.lock"), workspace.stage_names(lists, Path("dvc.yaml")))
+    code.require_unsaved()  # DVC notes the files as they are when this stage ends (its issue 11058)
 
 
 def planned() -> tuple[plan.Lists, dict[str, plan.Run]]:
@@ -29,7 +30,6 @@ def planned() -> tuple[plan.Lists, dict[str, plan.Run]]:
     check.networks(params)
     check.estimator(params)
     lists = plan.Lists(params.datasets, params.networks, params.variants, params.seeds)
-    code.require_unsaved()
     # which estimator is installed may change at any time
     if not any(params.dataset[name].needs_estimator for name in params.datasets):
         plan.keep(lists, runs)

@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from vdg import code
+from vdg import code, systems
 from vdg.errors import InputError
 
 BEFORE = '''"""What it does."""
@@ -160,6 +160,14 @@ def test_every_import_is_followed(project, line, files):
     project({file: change})
     assert of() != before
     assert file in of()
+
+
+def test_a_folder_that_git_or_python_left_is_no_system(tmp_path, monkeypatch):
+    (tmp_path / "pg2" / "__pycache__").mkdir(parents=True)
+    monkeypatch.setattr(systems, "__path__", [str(tmp_path)])
+    assert systems.module_name("pg2", "stage2") == "vdg.systems.pg2"
+    (tmp_path / "pg2" / "stage1.py").write_text("")
+    assert systems.module_name("pg2", "stage2") == "vdg.systems.pg2.stage2"
 
 
 def test_a_package_comes_before_a_module_of_its_name(project):

@@ -416,21 +416,42 @@ def test_a_file_of_several_pictures(photo):
         ("bert/00.jpg", "bert/00.png"),
         ("./00.png", "00.png"),
         ("carl/00.png", "00.png"),
-        ("elsewhere/only.jpg", "anna/only.png"),
         ("anna\\00.png", "anna/00.png"),
-        ("photos/anna/09.png", None),
-        ("photos/anna/x.png", "2 rows for 'photos/anna/x.png': name one, .*:NAME, of d/x.png, e/x"),
+        ("01.png", "images/anna/01.png"),  # the end of a row's name
+        ("photos/anna/01.png", "images/anna/01.png"),
+        ("anna/02.png", "anna/02.jpg"),  # a folder says more than a suffix
+        ("photos/x.png", "2 rows for 'photos/x.png': name one, .*:NAME, of x.jpg, x.gif$"),
+        ("bert/01.png", "no row for 'bert/01.png'; if images/anna/01.png is meant: .*/01.png$"),
+        ("anna/09.png", "no row for 'anna/09.png'$"),
     ],
 )
 def test_which_row_is_of_a_picture(tmp_path, path, row):
-    names = ["anna/00.png", "bert/00.png", "00.png", "anna/only.png", "d/x.png", "e/x.png"]
+    names = ["anna/00.png", "bert/00.png", "00.png", "images/anna/01.png", "anna/02.jpg", "02.png"]
+    names += ["x.jpg", "x.gif"]
     shots = [reading.Shot(name, None, PERSON[None], [0]) for name in names]
     file = reading.KeypointFile(tmp_path / "a.csv", formats.CSV, "18 joints", shots)
     if row in names:
         assert file.shot(path).name == row
     else:
-        with pytest.raises(InputError, match=row or "has no row for 'photos/anna/09.png'"):
+        with pytest.raises(InputError, match=row):
             file.shot(path)
+
+
+def test_a_file_of_one_other_picture_is_told(photo, capsys):
+    y, x = (np.floor(axis).astype(int).tolist() for axis in PERSON.T[::-1])
+    source(photo, csv(y, x), "a.csv")
+    assert "warning" not in capsys.readouterr().err
+    source(photo, csv(y, x).replace("photo.png", "other.png"), "a.csv")
+    assert f"a.csv is of other.png, not of {photo}" in capsys.readouterr().err
+
+
+def test_the_advice_for_several_people_of_one_picture_works(photo):
+    other = ALPHAPOSE | {"image_id": "other.png"}
+    (photo.with_name("pose.json")).write_text(json.dumps([ALPHAPOSE, ALPHAPOSE, other]))
+    finder, text = PoseFinder(SIZE, "cpu", photo), f"{photo.with_name('pose.json')}:photo.png"
+    with pytest.raises(InputError, match=r"counted from 0, with --pose .*/pose.json:photo.png:K$"):
+        finder.target(text)
+    assert finder.target(f"{text}:1").shape == (18, 2)
 
 
 def test_a_format_that_it_is_not(photo):

@@ -178,8 +178,18 @@ def test_without_the_packages(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--model", "m", "--output", "m.safetensors"], "--model goes with --format onnx"),
-        (["--model", "m", "--format", "onnx", "--output", "m.safetensors"], "is a FILE.onnx"),
+        (
+            ["--model", "small.safetensors", "--output", "m.safetensors"],
+            "--model goes with --format onnx",
+        ),
+        (
+            ["--model", "small.safetensors", "--format", "onnx", "--output", "m.safetensors"],
+            "is a FILE.onnx",
+        ),
+        (
+            ["--model", "nobody", "--format", "onnx", "--output", "m.onnx"],
+            "'nobody' is no file and",
+        ),
         (["--format", "onnx", "--output", "m.onnx"], "--dataset and --variant, or --model"),
         (
             ["--dataset", "x", "--variant", "y", "--half", "--output", "m.safetensors"],

@@ -15,6 +15,7 @@ from vdg.commands import generate
 from vdg.data.synthetic.render import render
 from vdg.evaluation import rows as evaluate
 from vdg.files import read_arrays, read_json, write_arrays, write_json
+from vdg.inference.outputs import png
 from vdg.keypoints.annotations import read_keypoints, write_keypoints
 
 
@@ -59,6 +60,10 @@ def test_its_own_files_are_replaced(draw):
 
 OTHERS = {
     "a photograph": ("posed.png", lambda path: Image.new("RGB", (4, 4)).save(path)),
+    "a picture of vdg people": (
+        "posed.png",
+        lambda path: path.write_bytes(png(Image.new("RGB", (4, 4)), "vdg people")),
+    ),
     "a text": ("posed.png", lambda path: path.write_text("important")),
     "nothing": ("posed.png", lambda path: path.write_bytes(b"")),
     "a strip": ("posed-strip.png", lambda path: Image.new("RGB", (4, 4)).save(path)),

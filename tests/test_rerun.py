@@ -140,13 +140,32 @@ def test_without_an_edit_that_concerns_it_resolve_needs_no_pytorch(repository, t
 
 def test_a_file_that_is_saved_while_resolve_runs_is_refused(repository):
     """DVC would note the new file as the one that was resolved."""
-    before = contents(repository, "configs")
+    before = contents(repository, "configs", ".scratch")
     saving = "from pathlib import Path\nPath('params.yaml').touch()\n"
     system = repository / "src/vdg/systems/pg2.py"
     system.write_text(system.read_text() + saving)
     result = dvc(repository, "repro", check=False)
     assert "error: params.yaml was saved while this run began: run dvc repro again" in result.stderr
-    assert contents(repository, "configs") == before
+    assert contents(repository, "configs", ".scratch") == before
+
+
+def test_a_plan_of_what_was_saved_meanwhile_is_not_kept(repository):
+    """Between reading params.yaml and hashing it."""
+    edit = """
+import sys
+sys.argv[0] = "-m"
+import stages.resolve
+from pathlib import Path
+from vdg import cli, plan
+keep, file = plan.keep, Path("params.yaml")
+plan.keep = lambda *made: (file.write_text(file.read_text() + "# more\\n"), keep(*made))
+cli.run(stages.resolve.main)
+"""
+    kept = repository / plan.FILE
+    kept.unlink()
+    result = run(repository, sys.executable, "-c", edit, check=False)
+    assert "error: params.yaml was saved while this run began" in result.stderr
+    assert not kept.exists()
 
 
 def test_prose_runs_nothing(repository):
@@ -194,5 +213,5 @@ def test_by_hand_a_stage_of_other_code_is_refused(repository):
         command = (sys.executable, "-m", f"stages.{stage}", *arguments)
         done = run(repository, *command, check=False)
         assert done.returncode == 1
-        assert done.stderr.endswith("nothing was written; run dvc repro again\n")
+        assert "nothing was written; run dvc repro again, and" in done.stderr
         assert model.read_bytes() == before

@@ -57,7 +57,8 @@ def run(main: Callable[[], None]) -> None:
     _speak_utf8()
     if callable(signal.getsignal(signal.SIGINT)):  # nohup ignores SIGINT: keep it ignored
         signal.signal(signal.SIGINT, signal.default_int_handler)  # see imports_follow
-    if not gc.isenabled():
+    alone = not gc.isenabled()  # in a process of its own, see imports_follow
+    if alone:
         gc.freeze()  # what was imported is never looked through again
         gc.enable()
     try:
@@ -71,6 +72,8 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(stopped.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    if alone:
+        gc.freeze()  # nor at the end, which takes half a second where main imported PyTorch
 
 
 def _speak_utf8() -> None:

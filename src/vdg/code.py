@@ -107,7 +107,7 @@ def require_unchanged(code: dict[str, str]) -> None:
         if not file.is_file() or _hash(file) != expected:
             raise InputError(
                 f"{name} is no longer the file that this run began with: nothing was written; run "
-                "dvc repro again"
+                "dvc repro again, and dvc repro -f resolve if that says the same"
             )
     unseen = {*SPEAKING, *DRAWING, *WATCHING, *code}
     for name in _loaded():

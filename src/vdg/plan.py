@@ -59,9 +59,14 @@ def hashed(runs: dict[str, Run]) -> dict[str, dict]:
 
 
 def keep(lists: Lists, runs: dict[str, Run]) -> None:
-    """Write what was made of params.yaml, and of which code, to FILE."""
+    """Write what was made of params.yaml, and of which code, to FILE.
+
+    Raises InputError where one of them was saved meanwhile, of which `runs` may know nothing.
+    """
     plan = {"lists": asdict(lists), "runs": {name: asdict(run) for name, run in runs.items()}}
-    write_json(FILE, plan | {"made_of": _made_of(runs.values())})
+    plan |= {"made_of": _made_of(runs.values())}
+    code.require_unsaved()
+    write_json(FILE, plan)
 
 
 def kept() -> tuple[Lists, dict[str, Run]] | None:

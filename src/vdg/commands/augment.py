@@ -1,6 +1,7 @@
 """Generate more images of people in a folder, with Market-1501's names, for re-identification."""
 
 import argparse
+import functools
 import itertools
 import re
 import sys
@@ -27,7 +28,7 @@ from vdg.keypoints.annotations import keypoints_csv
 from vdg.pose import has_torso
 
 SEQUENCE = 0  # real ones begin at 1, so that names of generated images meet no others
-ENCODERS = {"jpg": jpeg, "png": png}
+ENCODERS = {"jpg": jpeg, "png": functools.partial(png, mark="vdg augment")}
 # asserted by the class Market1501 of torchreid 0.2.5 and fast-reid 1.4.0, which sees *.jpg alone
 # and reads one digit of the camera
 HIGHEST_IDENTITY, HIGHEST_CAMERA = 1501, 6

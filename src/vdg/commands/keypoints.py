@@ -173,9 +173,9 @@ def _overlay(pictures: list[Posed], known: dict[str, Path]) -> bytes:
     side = 512 if len(shown) > 1 else 1024
     columns = min(len(shown), 8)
     if len(shown) == 1 and max(shown[0].size) <= side:
-        return png(shown[0])
+        return png(shown[0], "vdg keypoints")
     sheet = Image.new("RGB", (columns * side, -(-len(shown) // columns) * side))
     for index, image in enumerate(shown):
         image.thumbnail((side, side))
         sheet.paste(image, (index % columns * side, index // columns * side))
-    return png(sheet)
+    return png(sheet, "vdg keypoints")

@@ -40,7 +40,7 @@ def main():
             for view in range(args.views):
                 picture = draw(identity, view, args.height, 0)
                 name = f"{identity}/{view:02d}.png"
-                (new / name).write_bytes(png(Image.fromarray(picture.image)))
+                (new / name).write_bytes(png(Image.fromarray(picture.image), "vdg people"))
                 keypoints[name] = picture.keypoints
         write_bytes(table, keypoints_csv(keypoints, keypoints.values()))
     print(f"{args.output}: {args.identities} people, {args.views} images each; key points: {table}")

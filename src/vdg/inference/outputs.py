@@ -28,11 +28,11 @@ def beside(output: Path, end: str) -> Path:
     return output.with_name(output.stem + end)
 
 
-def png(image: Image.Image) -> bytes:
-    """Encode an image as PNG with MARK."""
-    buffer, mark = io.BytesIO(), PngInfo()
-    mark.add_text("Software", MARK)
-    image.save(buffer, "PNG", optimize=True, pnginfo=mark)
+def png(image: Image.Image, mark: str = MARK) -> bytes:
+    """Encode an image as PNG with a text chunk Software; MARK lets `vdg generate` replace it."""
+    buffer, info = io.BytesIO(), PngInfo()
+    info.add_text("Software", mark)
+    image.save(buffer, "PNG", optimize=True, pnginfo=info)
     return buffer.getvalue()
 
 

@@ -79,7 +79,7 @@ class PoseFinder:
         path, _ = reading.split_choice(text)
         file, person = _split_person(text)
         if reading.is_keypoints(path):
-            joints = self._written_pose(text, f"--pose {path}:{{}}")
+            joints = self._written_pose(text, f"--pose {_split_person(text)[0]}:{{}}")
         elif Path(file).suffix or Path(file).is_file():
             picture = open_picture(Path(file))
             people = estimators.people(picture, self.device)
@@ -164,6 +164,8 @@ class PoseFinder:
                 f"--person {person}: {text} is of one person: leave --person out, or name the "
                 "row of the other in --keypoints"
             )
+        if numbered is not None and file.format == formats.CSV:
+            raise InputError(f"{text}: a row of a CSV is of one person: leave :{numbered} out")
         wanted = person if numbered is None else numbered
         if wanted is not None and shot.numbers and wanted not in shot.numbers:
             listed = ", ".join(map(str, shot.numbers))

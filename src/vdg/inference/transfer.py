@@ -1,5 +1,6 @@
 """Inference with a trained generator: image of a person and pose in, image in that pose out."""
 
+import argparse
 import contextlib
 import math
 from dataclasses import dataclass
@@ -93,7 +94,10 @@ SHIPPED = {"photographs": PHOTOGRAPHS, "rendered": RENDERED}
 
 def model_file(text: str) -> Path:
     """argparse type of a model: the name of one in SHIPPED, or a file."""
-    return SHIPPED.get(text, Path(text))
+    path = SHIPPED.get(text, Path(text))
+    if not path.suffix and not path.exists():
+        raise argparse.ArgumentTypeError(f"{text!r} is no file and none of {', '.join(SHIPPED)}")
+    return path
 
 
 @dataclass

@@ -1,8 +1,9 @@
 """Read key points of any tool: what a file is shows in its content."""
 
+import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,41 +87,32 @@ class KeypointFile:
     def shot(self, name: str | None) -> Shot:
         """The picture of a name, or the only one.
 
-        Names may differ in their folder and suffix: of "a/0.jpg" and "b/0.jpg", that of
-        "photos/b/0.jpg" is the second. A picture without a name is known by its place. Raises
-        InputError if it is not there or not clear which one is meant.
+        Names may differ in their folders and suffix, see `_fit`. A picture without a name is known
+        by its place. Raises InputError if it is not there or not clear which one is meant.
         """
+        names = self.names()
         if name is None:
             if len(self.shots) == 1:
                 return self.shots[0]
-            known = ", ".join(self.names()[:3])
+            known = ", ".join(names[:3])
             raise InputError(
                 f"{self.path} is of {len(self.shots)} pictures: name one, {self.path}:NAME, of "
                 f"{known}, ..."
             )
-        found: list[int] = []
-        for found in self._alike(name):
-            if len(found) == 1:
-                return self.shots[found[0]]
+        fits = [_fit(name, other) for other in names]
+        best = [i for i, fit in enumerate(fits) if fit and fit == max(fits)]
+        if len(best) == 1:
+            return self.shots[best[0]]
         what = "row" if self.format == formats.CSV else "picture"
-        if found:
-            known = ", ".join(self.names()[i] for i in found[:2])
+        if best:
+            known = ", ".join(names[i] for i in best[:2])
             raise InputError(
-                f"{self.path} has {len(found)} {what}s for {name!r}: name one, {self.path}:NAME, "
-                f"of {known}{', ...' if len(found) > 2 else ''}"
+                f"{self.path} has {len(best)} {what}s for {name!r}: name one, {self.path}:NAME, "
+                f"of {known}{', ...' if len(best) > 2 else ''}"
             )
-        raise InputError(f"{self.path} has no {what} for {name!r}")
-
-    def _alike(self, name: str) -> Iterator[list[int]]:
-        """The places of the pictures whose names are like this one, the most alike first: they are
-        its end, with ever fewer folders; then, they end as it does."""
-        for form in (_parts, _stems):
-            given, others = form(name), [form(other) for other in self.names()]
-            for count in range(len(given), 0, -1):
-                yield [i for i, other in enumerate(others) if other == given[-count:]]
-        for form in (_parts, _stems):
-            last, others = form(name)[-1:], [form(other) for other in self.names()]
-            yield [i for i, other in enumerate(others) if other[-1:] == last]
+        near = [other for other in names if _stems(other)[-1:] == _stems(name)[-1:]]
+        hint = f"; if {near[0]} is meant: {self.path}:{near[0]}" if near else ""
+        raise InputError(f"{self.path} has no {what} for {name!r}{hint}")
 
     def names(self) -> list[str]:
         """The names of the pictures; their places where they have none."""
@@ -153,7 +145,7 @@ def read(path: Path, options: Options = BY_CONTENT) -> KeypointFile:
     path = Path(path)
     with open_file(path) as file:
         begin = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if options.format == "csv" or (path.suffix.lower() == ".csv" and begin[:1] not in b"{["):
+    if options.format == "csv" or (path.suffix.lower() == ".csv" and begin[:1] not in (b"{", b"[")):
         return _read_csv(path, options)
     if begin.startswith(KEYPOINTS_HEADER.encode()):
         return _read_csv(path, options)
@@ -230,7 +222,10 @@ def select(file: KeypointFile, choice: list[str], name: str | None = None):
     wanted = ":".join(choice) or None
     if wanted is None and len(file.shots) > 1 and file.shots[0].name is not None:
         wanted = name
-    return file.shot(wanted), person
+    shot = file.shot(wanted)
+    if wanted is None and None not in (name, shot.name) and not _fit(name, shot.name):
+        file.notes.append(f"warning: {file.path} is of {shot.name}, not of {name}")
+    return shot, person
 
 
 def _read_csv(path: Path, options: Options) -> KeypointFile:
@@ -262,9 +257,9 @@ def _read_json(path: Path, options: Options) -> KeypointFile:
             ) from error
         raise InputError(f"{path}: {error}") from error
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        raise InputError(
-            f"{path} is not as {entry.tool} writes it: name what it is with --format"
-        ) from error
+        remedy = "name what it is with --format"
+        remedy = remedy if options.format is None else "leave --format out, or give another"
+        raise InputError(f"{path} is not as {entry.tool} writes it: {remedy}") from error
     if not pictures:
         raise InputError(f"{path} has no key points: write the file again")
     layout = next((picture.layout for picture in pictures if picture.layout), "")
@@ -357,6 +352,22 @@ def _settled(file: KeypointFile, options: Options) -> KeypointFile:
     for doubt in order.doubts(people):
         file.notes.append(f"warning: {file.path}: {doubt}")
     return file
+
+
+def _fit(name: str, other: str) -> tuple[int, bool, bool] | tuple[()]:
+    """How well two paths may be of one picture, to compare; () if they cannot be.
+
+    They end alike, for one part at least, and for two where both have a folder: "photos/b/0.jpg" is
+    that of "b/0.jpg", of "0.jpg" and of "images/b/0.png", not of "a/0.jpg". Better are more
+    parts, the same suffix, the same length.
+    """
+    for same_suffix, form in ((True, _parts), (False, _stems)):
+        one, two = form(name), form(other)
+        pairs = zip(one[::-1], two[::-1], strict=False)
+        count = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
+        if count and count >= min(len(one), len(two), 2):
+            return count, same_suffix, len(one) == len(two)
+    return ()
 
 
 def _parts(name: str) -> tuple[str, ...]:

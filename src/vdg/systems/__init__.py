@@ -37,8 +37,12 @@ def known() -> list[str]:
 
 def module_name(name: str, stage: str = "stage1") -> str:
     """The dotted name of the module of a system's stage, "stage1" or "stage2"."""
-    folder = Path(__path__[0], name)
-    return f"{__name__}.{name}.{stage}" if folder.is_dir() else f"{__name__}.{name}"
+    return f"{__name__}.{name}.{stage}" if _is_folder(name) else f"{__name__}.{name}"
+
+
+def _is_folder(name: str) -> bool:
+    """Whether a system is a folder, of which more is there than what Python or git left."""
+    return Path(__path__[0], name, "stage1.py").is_file()
 
 
 def find(name: str, stage: str = "stage1"):
@@ -51,8 +55,11 @@ def settings_class(name: str, stage: str) -> type[TrainingSettings] | None:
 
     Raises InputError for a system that declares none.
     """
-    folder = Path(__path__[0], name)
-    if stage == "stage2" and folder.is_dir() and not (folder / "stage2.py").is_file():
+    if (
+        stage == "stage2"
+        and _is_folder(name)
+        and not Path(__path__[0], name, "stage2.py").is_file()
+    ):
         return None
     declared = getattr(find(name, stage), f"{stage.capitalize()}Settings", None)
     if declared is None and stage == "stage1":
